@@ -1,0 +1,343 @@
+"""Every setting of a run, once: default, range, unit and one line of help.
+
+The command line, the validation and the dashboard's sliders all read the same field. Sections are frozen dataclasses
+inside one frozen `RunConfig`; defaults are the papers' CIFAR-10 constants (MixMatch arXiv:1905.02249, FixMatch
+arXiv:2001.07685, FlexMatch arXiv:2110.08263). Unknown settings, wrong types and values out of range raise `ConfigError`
+with one sentence that names the setting, the value and what is allowed. No torch here: a run can be planned, listed
+and read without it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+METHOD_NAMES = ("supervised", "mixmatch", "fixmatch", "flexmatch")
+DATA_SOURCES = ("digits", "cifar10", "folder:PATH")
+
+
+class ConfigError(ValueError):
+    """A setting that can't be used; the message is one sentence for the person who typed it."""
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    unit: str = "",
+    choices: tuple[str, ...] = (),
+    above: bool = False,
+    live: bool = False,
+) -> Any:
+    """Declare one field. The range is [low, high]; `above` opens the lower end; `live`: may change during a run."""
+    meta = {"help": help, "low": low, "high": high, "unit": unit, "choices": choices, "above": above, "live": live}
+    return field(default=default, metadata=meta)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    source: str = setting("digits", "data set: digits, cifar10, or folder:PATH for your own images")
+    labels: int = setting(40, "labelled images, spread evenly over the classes", low=2, high=10_000_000, unit="images")
+    val: int = setting(0, "images cut off for validation before anything else", low=0, high=10_000_000, unit="images")
+    include_labeled: str = setting(
+        "auto", "labelled images also in the unlabelled pool; auto: as in the method's paper", choices=("auto", "yes", "no")
+    )
+    image_size: int = setting(32, "side to which the images of a folder are resized", low=8, high=256, unit="pixels")
+    flip: str = setting(
+        "auto", "mirror images left-right as weak augmentation; auto: where it keeps the class", choices=("auto", "on", "off")
+    )
+    test_share: float = setting(0.2, "share held out for testing where a folder has no test part", low=0.05, high=0.9)
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    preset: str = setting(
+        "paper", "magnitudes of the strong view: the paper's table or one of two codes", choices=("paper", "google", "kekmodel", "off")
+    )
+    num_ops: int | None = setting(None, "RandAugment operations a strong view (N); empty: the preset's", low=0, high=8)
+    op_prob: float | None = setting(None, "chance that a drawn operation is applied (p); empty: the preset's", low=0.0, high=1.0)
+    strength: float = setting(1.0, "magnitudes as a multiple of the preset's range", low=0.0, high=2.0)
+    cutout: float = setting(0.5, "side of the cut-out square as a share of the image's side", low=0.0, high=1.0)
+    fill: str | None = setting(None, "colour of cut-out and out-of-frame pixels; empty: the preset's", choices=("grey", "black"))
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    net: str = setting("wrn", "wrn: WideResNet of the papers; lesson: a small fast net for CPU lessons", choices=("wrn", "lesson"))
+    depth: int = setting(28, "layers of the WideResNet, 6 n + 4", low=10, high=100)
+    widen_factor: int = setting(2, "width of the WideResNet as a multiple of 16, 32, 64 channels", low=1, high=20)
+    width: int = setting(32, "channels of the lesson net's first layer", low=8, high=256)
+    bn_momentum: float = setting(0.001, "share of the new batch in BatchNorm's running statistics", low=0.0, above=True, high=1.0)
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    name: str = setting("sgd", "sgd: Nesterov momentum; adam: MixMatch's, with decoupled decay", choices=("sgd", "adam"))
+    lr: float = setting(0.03, "learning rate at the start", low=0.0, above=True, high=10.0, unit="per step", live=True)
+    momentum: float = setting(0.9, "momentum of sgd", low=0.0, high=0.999)
+    weight_decay: float = setting(
+        5e-4, "decay of convolution and linear kernels; with adam a multiple of lr, applied after the step", low=0.0, high=1.0
+    )
+    schedule: str = setting("cosine", "cosine: lr * cos(7 pi k / 16 K); constant", choices=("cosine", "constant"))
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    steps: int = setting(1_048_576, "optimizer steps", low=1, high=100_000_000, unit="steps")
+    batch: int = setting(64, "labelled images a step (B)", low=1, high=4096, unit="images")
+    seed: int = setting(0, "one number behind the split, the order, the augmentation and the weights", low=0, high=2**31 - 1)
+    ema_decay: float = setting(0.999, "weight of the old value in the averaged weights", low=0.0, high=1.0)
+    ema_warmup: bool = setting(False, "start the average short: min(decay, (1 + t) / (10 + t))")
+    evals: int = setting(64, "evaluations in the whole run, evenly spaced, the last one at its end", low=1, high=10_000)
+    device: str = setting("auto", "auto takes the GPU if there is one", choices=("auto", "cpu", "cuda", "mps"))
+    threads: int = setting(0, "CPU threads of the trainer; 0: all cores", low=0, high=1024)
+
+
+@dataclass(frozen=True)
+class SupervisedConfig:
+    name: str = setting("supervised", "method", choices=("supervised",))
+
+
+@dataclass(frozen=True)
+class MixMatchConfig:
+    name: str = setting("mixmatch", "method", choices=("mixmatch",))
+    mu: int = setting(1, "unlabelled images a labelled one; MixMatch's interleaving needs 1", low=1, high=1)
+    views: int = setting(2, "weak views averaged into the guess (K)", low=1, high=8)
+    temperature: float = setting(0.5, "sharpening temperature (T)", low=0.0, above=True, high=10.0, live=True)
+    alpha: float = setting(0.75, "MixUp draws lambda from Beta(alpha, alpha)", low=0.0, above=True, high=100.0)
+    lambda_u: float = setting(75.0, "weight of loss_u after the ramp", low=0.0, high=10_000.0, live=True)
+    ramp_steps: int = setting(16_384, "steps over which lambda_u rises linearly from 0", low=0, high=100_000_000, unit="steps")
+
+
+@dataclass(frozen=True)
+class FixMatchConfig:
+    name: str = setting("fixmatch", "method", choices=("fixmatch",))
+    mu: int = setting(7, "unlabelled images a labelled one", low=1, high=64)
+    threshold: float = setting(0.95, "confidence from which a pseudo-label is kept (tau)", low=0.0, high=1.0, live=True)
+    lambda_u: float = setting(1.0, "weight of loss_u", low=0.0, high=10_000.0, live=True)
+
+
+@dataclass(frozen=True)
+class FlexMatchConfig:
+    name: str = setting("flexmatch", "method", choices=("flexmatch",))
+    mu: int = setting(7, "unlabelled images a labelled one", low=1, high=64)
+    threshold: float = setting(0.95, "fixed confidence from which a class is recorded (tau)", low=0.0, high=1.0, live=True)
+    lambda_u: float = setting(1.0, "weight of loss_u", low=0.0, high=10_000.0, live=True)
+    mapping: str = setting("convex", "from learning status to threshold", choices=("convex", "linear", "concave"), live=True)
+    threshold_warmup: bool = setting(True, "count the images without a confident class yet as one more class")
+
+
+MethodConfig = SupervisedConfig | MixMatchConfig | FixMatchConfig | FlexMatchConfig
+METHOD_CONFIGS: dict[str, type[MethodConfig]] = {
+    "supervised": SupervisedConfig,
+    "mixmatch": MixMatchConfig,
+    "fixmatch": FixMatchConfig,
+    "flexmatch": FlexMatchConfig,
+}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that decides a run's numbers, with the device and the thread count."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    method: MethodConfig = field(default_factory=FlexMatchConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        for path, spec, value in walk(self):
+            check(path, spec, value)
+        source = self.data.source
+        if source not in DATA_SOURCES[:-1] and not (source.startswith("folder:") and len(source) > len("folder:")):
+            raise ConfigError(f"data.source must be one of {', '.join(DATA_SOURCES)}, got {source!r}")
+        if self.model.net == "wrn" and (self.model.depth - 4) % 6:
+            raise ConfigError(f"model.depth must be 6 n + 4 (10, 16, 22, 28, ...), got {self.model.depth}")
+
+
+SECTIONS = tuple(f.name for f in fields(RunConfig))
+
+
+def walk(config: RunConfig) -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
+    """Yield (dotted name, field, value) of every setting, in the order in which they stand above."""
+    for section in SECTIONS:
+        part = getattr(config, section)
+        for spec in fields(part):
+            yield f"{section}.{spec.name}", spec, getattr(part, spec.name)
+
+
+def allowed(spec: dataclasses.Field[Any]) -> str:
+    """Say in words what a setting may be: "a number from 0 to 1", "one of paper, off"."""
+    kind, optional = field_type(spec)
+    meta = spec.metadata
+    if meta.get("choices"):
+        text = "one of " + ", ".join(meta["choices"])
+    elif kind is bool:
+        text = "true or false"
+    elif kind is str:
+        text = "text"
+    else:
+        text = "a whole number" if kind is int else "a number"
+        low, high = meta.get("low"), meta.get("high")
+        if low is not None:
+            text += f" {'above' if meta.get('above') else 'from'} {low:,}"
+        if high is not None:
+            text += f" {'up ' if meta.get('above') else ''}to {high:,}"
+    return text + (" or empty" if optional else "")
+
+
+def field_type(spec: dataclasses.Field[Any]) -> tuple[type, bool]:
+    """Return (type, may be None) of a field, its annotation resolved."""
+    hint: Any = _TYPE_NAMES[spec.type] if isinstance(spec.type, str) else spec.type
+    if isinstance(hint, types.UnionType):
+        kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+        return kinds[0], True
+    return hint, False
+
+
+_TYPE_NAMES: dict[str, Any] = {
+    "str": str, "int": int, "float": float, "bool": bool, "int | None": int | None, "float | None": float | None, "str | None": str | None,
+}  # fmt: skip
+
+
+def check(path: str, spec: dataclasses.Field[Any], value: Any) -> None:
+    """Raise ConfigError unless `value` may stand in `spec`."""
+    kind, optional = field_type(spec)
+    meta = spec.metadata
+    ok: bool
+    if value is None:
+        ok = optional
+    elif kind is bool:
+        ok = isinstance(value, bool)
+    elif kind is str:
+        ok = isinstance(value, str) and (not meta.get("choices") or value in meta["choices"])
+    else:
+        number = isinstance(value, int) if kind is int else isinstance(value, (int, float))
+        ok = number and not isinstance(value, bool) and math.isfinite(value)
+        low, high = meta.get("low"), meta.get("high")
+        if ok and low is not None:
+            ok = value > low if meta.get("above") else value >= low
+        if ok and high is not None:
+            ok = value <= high
+    if not ok:
+        raise ConfigError(f"{path} must be {allowed(spec)}, got {_short(value)}")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def parse(path: str, spec: dataclasses.Field[Any], text: str) -> Any:
+    """Turn what a person typed into the field's type; ConfigError if it can't be."""
+    kind, optional = field_type(spec)
+    text = text.strip()
+    try:
+        if optional and text.lower() in ("", "none", "null", "empty"):
+            return None
+        if kind is bool:
+            return {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}[text.lower()]
+        if kind is int:
+            return int(text.replace("_", ""))
+        if kind is float:
+            return float(text)
+    except (ValueError, KeyError):
+        raise ConfigError(f"{path} must be {allowed(spec)}, got {_short(text)}") from None
+    return text
+
+
+def find(config: RunConfig, path: str) -> dataclasses.Field[Any]:
+    """Return the field behind a dotted name such as `optim.lr`; ConfigError lists the known ones."""
+    known = {name: spec for name, spec, _ in walk(config)}
+    if path not in known:
+        section = path.split(".")[0]
+        names = [name for name in known if name.startswith(section + ".")] or list(SECTIONS)
+        raise ConfigError(f"unknown setting {_short(path)}; known: {', '.join(names)}")
+    return known[path]
+
+
+def replace(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
+    """Return the config with dotted settings changed; strings are parsed. `method.name` swaps the method's section first."""
+    changes = dict(changes)
+    if "method.name" in changes:
+        config = with_method(config, str(changes.pop("method.name")))
+    parts = {section: getattr(config, section) for section in SECTIONS}
+    for path, value in changes.items():
+        spec = find(config, path)
+        if isinstance(value, str):
+            value = parse(path, spec, value)
+        elif field_type(spec)[0] is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        check(path, spec, value)
+        section, name = path.split(".", 1)
+        parts[section] = dataclasses.replace(parts[section], **{name: value})
+    return RunConfig(**parts)
+
+
+def with_method(config: RunConfig, name: str) -> RunConfig:
+    """Return the config with another method's default section."""
+    if name not in METHOD_CONFIGS:
+        raise ConfigError(f"method must be one of {', '.join(METHOD_NAMES)}, got {_short(name)}")
+    return dataclasses.replace(config, method=METHOD_CONFIGS[name]())
+
+
+def to_dict(config: RunConfig) -> dict[str, dict[str, Any]]:
+    return dataclasses.asdict(config)
+
+
+def from_dict(raw: Any) -> RunConfig:
+    """Build a config from nested dicts, strictly: unknown sections, settings, types and ranges raise ConfigError."""
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"a config must be an object with the sections {', '.join(SECTIONS)}, got {_short(raw)}")
+    _refuse_unknown("section", raw, SECTIONS)
+    parts: dict[str, Any] = {}
+    for spec in fields(RunConfig):
+        section = raw.get(spec.name, {})
+        if not isinstance(section, Mapping):
+            raise ConfigError(f"{spec.name} must be an object of settings, got {_short(section)}")
+        kind: Any
+        if spec.name == "method":
+            name = section.get("name", "flexmatch")
+            if not isinstance(name, str) or name not in METHOD_CONFIGS:
+                raise ConfigError(f"method.name must be one of {', '.join(METHOD_NAMES)}, got {_short(name)}")
+            kind = METHOD_CONFIGS[name]
+        else:
+            kind = spec.default_factory  # type: ignore[misc]
+        known = {f.name: f for f in fields(kind)}
+        _refuse_unknown(f"setting in {spec.name}", section, tuple(known))
+        values = dict(section)
+        for name, value in values.items():
+            if field_type(known[name])[0] is float and isinstance(value, int) and not isinstance(value, bool):
+                values[name] = float(value)
+            check(f"{spec.name}.{name}", known[name], values[name])
+        parts[spec.name] = kind(**values)
+    return RunConfig(**parts)
+
+
+def _refuse_unknown(what: str, raw: Mapping[Any, Any], known: tuple[str, ...]) -> None:
+    unknown = sorted(str(key) for key in raw if key not in known)
+    if unknown:
+        raise ConfigError(f"unknown {what}: {_short(', '.join(unknown))}; known: {', '.join(known)}")
+
+
+def include_labeled(config: RunConfig) -> bool:
+    """Whether labelled images are also unlabelled ones: on for FixMatch and FlexMatch, off for MixMatch, as in the papers."""
+    choice = config.data.include_labeled
+    return config.method.name in ("fixmatch", "flexmatch") if choice == "auto" else choice == "yes"
+
+
+def content_key(config: RunConfig) -> str:
+    """Return a short hash of everything that decides a run's numbers; equal configs, equal keys."""
+    text = json.dumps(to_dict(config), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,143 @@
+"""What the command line prints: progress on stderr, results and tables on stdout. No torch here."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sslcore import config as cfg
+from sslcore import events as ev
+from sslcore.lab import Lab
+
+POLL = 0.1  # seconds between two looks at the run
+
+
+def result(run: ev.Run) -> dict[str, Any]:
+    """Return what other tools read of a run; accuracies are fractions, None while there are none."""
+    summary = run.summary
+    return {
+        "run_id": run.id, "status": run.state, "method": run.method, "data": run.data, "labels": run.labels, "seed": run.seed,
+        "step": run.step, "steps": run.steps, "seconds": run.seconds, "seconds_per_step": run.seconds / run.step if run.step else None,
+        "images_per_s": run.step * summary.get("images_per_step", 0) / run.seconds if run.seconds else None,
+        "test_accuracy": summary.get("test_accuracy"), "test_accuracy_raw": summary.get("test_accuracy_raw"),
+        "best_val_accuracy": summary.get("best_val_accuracy"), "weights_sha256": summary.get("weights_sha256"),
+        "device": summary.get("device"), "threads": summary.get("threads"), "preset": run.preset, "changed": run.changed,
+    }  # fmt: skip
+
+
+def percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
+
+
+def sentence(run: ev.Run) -> str:
+    """Say how a run ended, with what an accuracy must be told with."""
+    accuracy = run.summary.get("test_accuracy")
+    tail = f"test accuracy {percent(accuracy)} (averaged weights), {percent(run.summary.get('test_accuracy_raw'))} (raw); " if accuracy is not None else ""
+    where = f"{run.method} on {run.summary.get('title', run.data)}, {run.labels} labels, seed {run.seed}"
+    return f"{run.id} {run.state} at step {run.step:,} of {run.steps:,} after {run.seconds:.1f} s of training: {tail}{where}"
+
+
+def follow(lab: Lab, run_id: str, quiet: bool) -> ev.Run:
+    """Wait until the run rests, with a bar where a person looks; Ctrl-C stops the run with a checkpoint."""
+    bar = _Bar(quiet)
+    while True:
+        try:
+            run = lab.store.run(run_id)
+            bar.show(run)
+            # Queued here, or at work: go on waiting. Queued in another, living process: not ours to wait for, but we follow it.
+            if run.state not in (ev.QUEUED, *ev.ACTIVE):
+                bar.close()
+                return run
+            time.sleep(POLL)
+        except KeyboardInterrupt:
+            lab.stop(run_id)
+
+
+class _Bar:
+    """tqdm where it is installed, else one line that is written over; nothing unless stderr is a terminal."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.on = sys.stderr.isatty() and not quiet
+        self.bar: Any = None
+        self.width = 0
+
+    def show(self, run: ev.Run) -> None:
+        if not self.on:
+            return
+        if self.bar is None:
+            try:
+                from tqdm import tqdm
+
+                self.bar = tqdm(total=run.steps, initial=run.step, unit="step", desc=run.id)
+            except ImportError:
+                self.bar = False
+        accuracy = percent(run.summary.get("test_accuracy"))
+        if self.bar:
+            self.bar.set_postfix_str(f"{run.state}, test {accuracy}", refresh=False)
+            self.bar.update(run.step - self.bar.n)
+        else:
+            text = f"{run.id} {run.state} {run.step}/{run.steps}, test {accuracy}"
+            print("\r" + text.ljust(self.width), end="", file=sys.stderr, flush=True)
+            self.width = len(text)
+
+    def close(self) -> None:
+        if self.bar:
+            self.bar.close()
+        elif self.bar is False:
+            print(file=sys.stderr)
+
+
+def progress(quiet: bool) -> Callable[[str, int, int], None] | None:
+    """Return a callback for long preparations, or None where nobody looks."""
+    if quiet or not sys.stderr.isatty():
+        return None
+
+    def show(what: str, done: int, total: int) -> None:
+        print(f"\r{what}: {done:,} of {total:,}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+
+    return show
+
+
+def table(runs: Sequence[ev.Run]) -> str:
+    """Return one line a run under a header."""
+    head = ("run", "state", "method", "data", "labels", "seed", "step", "test", "raw", "seconds")
+    rows = [
+        (run.id, run.state, run.method, run.data, str(run.labels), str(run.seed), f"{run.step:,}/{run.steps:,}",
+         percent(run.summary.get("test_accuracy")), percent(run.summary.get("test_accuracy_raw")), f"{run.seconds:.1f}")
+        for run in runs
+    ]  # fmt: skip
+    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows])
+
+
+def describe(run: ev.Run, events: Sequence[ev.Event]) -> str:
+    """Return a run in full: the sentence, what differs from the defaults, the events, the error."""
+    defaults = {name: value for name, _, value in cfg.walk(cfg.with_method(cfg.RunConfig(), run.method))}
+    lines = [sentence(run), ""]
+    lines += [f"  {name} = {value}" for name, _, value in cfg.walk(cfg.from_dict(run.config)) if defaults.get(name) != value]
+    lines.append("")
+    for event in events:
+        clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.time))
+        lines.append(f"  {clock}  step {event.step:,}  {event.kind} {' '.join(f'{k}={v}' for k, v in event.data.items())}")
+    return "\n".join([*lines, *([run.error.rstrip()] if run.error else [])])
+
+
+def sources() -> str:
+    return (
+        "digits       1,797 real handwritten digits of scikit-learn, enlarged from 8 x 8 to 16 x 16; works offline\n"
+        "cifar10      60,000 photographs, 32 x 32; downloaded on first use\n"
+        "folder:PATH  your own images: PATH/train/<class>/*, PATH/test/<class>/*, PATH/train/unlabeled/*, or PATH/<class>/*"
+    )
+
+
+def describe_images(images: Any) -> dict[str, Any]:
+    """Return what there is to know of an ImageSet: counts a class, sizes, notes."""
+    train = [int((images.train_labels == k).sum()) for k in range(images.num_classes)]
+    test = [int((images.test_labels == k).sum()) for k in range(images.num_classes)]
+    return {
+        "title": images.title, "classes": dict(zip(images.class_names, train, strict=True)), "test": dict(zip(images.class_names, test, strict=True)),
+        "unlabeled": int((images.train_labels < 0).sum()), "image_size": list(images.train_images.shape[1:3]), "channels": images.channels,
+        "flip": images.flip, "mean": list(images.mean), "std": list(images.std), "notes": list(images.notes), "fingerprint": images.fingerprint,
+    }  # fmt: skip

@@ -1,0 +1,49 @@
+"""Accuracy, top-5, loss and predictions of a model on unaugmented images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sslcore.augment.views import normalize
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`probs` (n, C) and `labels` (n,), on the device; the scalars below read them once."""
+
+    probs: Tensor
+    labels: Tensor
+    loss: float
+    accuracy: float
+    top5: float | None  # only above five classes
+
+    def metrics(self, part: str, suffix: str = "") -> dict[str, float]:
+        """Return the store's metrics of a part: "eval/test/accuracy", and with suffix "/raw" those of the raw model."""
+        values = {"accuracy": self.accuracy, "loss": self.loss} | ({"top5": self.top5} if self.top5 is not None else {})
+        return {f"eval/{part}/{name}{suffix}": value for name, value in values.items()}
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, images: Tensor, labels: Tensor, mean: Tensor, std: Tensor, batch: int = 512) -> Evaluation:
+    """Run `model` in evaluation mode over uint8 images (n, H, W, channels) with labels (n,) int64; fractions in [0, 1]."""
+    logits = predict_logits(model, images, mean, std, batch)
+    top5 = None
+    if logits.shape[1] > 5:
+        top5 = (logits.topk(5, dim=1).indices == labels[:, None]).any(dim=1).float().mean().item()
+    accuracy = (logits.argmax(dim=1) == labels).float().mean().item()
+    return Evaluation(logits.softmax(dim=1), labels, F.cross_entropy(logits, labels).item(), accuracy, top5)
+
+
+@torch.no_grad()
+def predict_logits(model: nn.Module, images: Tensor, mean: Tensor, std: Tensor, batch: int = 512) -> Tensor:
+    """Return logits (n, C) of uint8 images (n, H, W, channels), in evaluation mode; the model's mode is restored."""
+    training = model.training
+    model.eval()
+    try:
+        return torch.cat([model(normalize(part, mean, std)) for part in images.split(batch)]).float()
+    finally:
+        model.train(training)

@@ -1,0 +1,73 @@
+"""Keyframes on disk: at most 64 small files of arrays a run, what every exhibit draws from. numpy only.
+
+`probe.npz` holds what never changes: the probe images' places, truths and fixed views. `000000120.npz` holds what the
+model thought of them at step 120, the thresholds, and the predictions on the whole test set.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from sslcore.store import write_atomically
+
+MOST = 64
+FOLDER, PROBE = "keyframes", "probe.npz"
+Arrays = dict[str, np.ndarray]
+
+
+def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    def dump(temp: Path) -> None:
+        with open(temp, "wb") as file:
+            np.savez_compressed(file, **dict(arrays))  # type: ignore[arg-type]
+
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, dump)
+
+
+def write_probe(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    _write(folder / FOLDER / PROBE, arrays)
+
+
+def write(folder: Path, step: int, arrays: Mapping[str, np.ndarray]) -> None:
+    """Add a keyframe; of more than 64 every second one is deleted, so the rest stay evenly spread."""
+    _write(folder / FOLDER / f"{step:09d}.npz", arrays)
+    found = steps(folder)
+    if len(found) > MOST:
+        for old in found[1::2]:
+            (folder / FOLDER / f"{old:09d}.npz").unlink(missing_ok=True)
+
+
+def drop_after(folder: Path, step: int) -> None:
+    """Delete keyframes beyond `step`: a resumed run makes them again."""
+    for later in steps(folder):
+        if later > step:
+            (folder / FOLDER / f"{later:09d}.npz").unlink(missing_ok=True)
+
+
+def steps(folder: Path) -> list[int]:
+    """Return the steps that have a keyframe, in order; `folder` is the run's folder."""
+    return sorted(int(path.stem) for path in (folder / FOLDER).glob("*.npz") if path.stem.isdigit())
+
+
+def probe(folder: Path) -> Arrays:
+    """Return the unchanging part: unlabeled_index, unlabeled_truth (-1 unknown), test_index, test_truth, weak_images, strong_images."""
+    return _read(folder / FOLDER / PROBE)
+
+
+def load(folder: Path, step: int) -> Arrays:
+    """Return the arrays of one keyframe; `sslcore.probe` says which. FileNotFoundError if it has been thinned away."""
+    return _read(folder / FOLDER / f"{step:09d}.npz")
+
+
+def _read(path: Path) -> Arrays:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (zipfile.BadZipFile, EOFError, ValueError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"keyframe {path.name} of run {path.parent.parent.name} can't be read: {error}") from error

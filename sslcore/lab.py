@@ -1,0 +1,168 @@
+"""The Lab: a queue of runs, the background thread that trains them, and the commands that anybody may give.
+
+One Lab a process and folder, kept here, not by a page: a page that is edited or a cache that is cleared must never
+start a second one. Importing this is cheap; the engine (torch) is imported in the background thread.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sslcore import config as cfg
+from sslcore import events as ev
+from sslcore.config import ConfigError, RunConfig
+from sslcore.process import HOST, alive
+from sslcore.store import Store, StoreError, default_root, owner
+
+EXIT_WAIT = 3.0  # seconds for the step in hand when the process ends
+NICENESS = 5  # of the trainer's threads under a page: the server must answer while they use every core
+
+
+class Lab:
+    """Runs of one folder, trained one after the other in a daemon thread of this process."""
+
+    def __init__(self, store: Store, polite: bool = False) -> None:
+        self.store, self.polite = store, polite
+        self._wake, self._leave_now = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        store.reconcile()
+        atexit.register(self.close)
+
+    # -- what a person asks; each is idempotent ------------------------------------------------------------------------
+
+    def start(self, config: RunConfig, preset: str = "", name: str = "") -> str:
+        """Queue a new run and return its id at once."""
+        run_id = self.store.create(config, preset=preset, name=name)
+        self._work()
+        return run_id
+
+    def resume(self, run_id: str, until: int | None = None) -> None:
+        """Queue a run that rests, or that a dead process left queued, in this process; running and finished ones are left alone."""
+        run = self.store.run(run_id)
+        orphan = run.state == ev.QUEUED and not (run.host == HOST and alive(run.pid, run.process))
+        if run.state in ev.RESUMABLE or orphan:
+            values = {"until": until, "queued": time.time(), "error": "", "ended": None, **owner()}
+            self.store.move(run.id, ev.QUEUED, only_from=[run.state], **values)
+            self._work()
+
+    def step(self, run_id: str, steps: int = 1) -> None:
+        """Run a resting run for a few steps and pause again; a running one is paused."""
+        run = self.store.run(run_id)
+        if run.state in (ev.RUNNING, ev.QUEUED):
+            self.pause(run.id)
+        else:
+            self.resume(run.id, until=run.step + steps)
+
+    def pause(self, run_id: str) -> None:
+        """Ask a run to save a checkpoint and free its thread."""
+        run = self.store.run(run_id)
+        if not self.store.move(run.id, ev.PAUSED, only_from=[ev.QUEUED]):
+            self.store.move(run.id, ev.PAUSING, only_from=[ev.RUNNING], command="pause")
+
+    def stop(self, run_id: str) -> None:
+        """Ask a run to save a checkpoint and end; it can be resumed later all the same."""
+        run = self.store.run(run_id)
+        resting = [ev.QUEUED, ev.PAUSED, ev.INTERRUPTED]
+        if not self.store.move(run.id, ev.STOPPED, only_from=resting, ended=time.time()):
+            self.store.move(run.id, ev.STOPPING, only_from=[ev.RUNNING, ev.PAUSING], command="stop")
+
+    def set(self, run_id: str, changes: Mapping[str, Any]) -> None:
+        """Change live settings from the next step on, or from the resume on; ConfigError names what is wrong."""
+        run = self.store.run(run_id)
+        if run.state == ev.FINISHED:
+            raise ConfigError(f"run {run.id} is finished; its settings can't change any more")
+        config = cfg.from_dict(run.config)
+        for path in changes:
+            if not cfg.find(config, path).metadata["live"]:
+                live = ", ".join(name for name, spec, _ in cfg.walk(config) if spec.metadata["live"])
+                raise ConfigError(f"{path} can't change during a run; these can: {live}")
+        changed = cfg.replace(config, changes)
+        values = {name: value for name, _, value in cfg.walk(changed) if name in changes}
+        self.store.post(run.id, "set", values)
+
+    # -- the thread ----------------------------------------------------------------------------------------------------
+
+    def warm_up(self) -> None:
+        """Import the engine in a background thread, so that the first start is quick."""
+        threading.Thread(target=_import_engine, daemon=True, name="ssl-warm-up").start()
+
+    def _work(self) -> None:
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._loop, daemon=True, name="ssl-lab")
+                self._thread.start()
+        self._wake.set()
+
+    def _loop(self) -> None:
+        if self.polite:
+            with contextlib.suppress(OSError, AttributeError):  # lower priority where the system allows it
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        while not self._leave_now.is_set():
+            run_id = self.store.next_queued()
+            if run_id is None:
+                self._wake.wait(1.0)
+                self._wake.clear()
+            else:
+                self._train(run_id)
+
+    def _train(self, run_id: str) -> None:
+        if not self.store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED], started=time.time(), heartbeat=time.time()):
+            return
+        error = ""
+        try:
+            from sslcore.recorder import Diverged
+            from sslcore.session import train_run
+
+            state = train_run(self.store, run_id, self._leave_now)
+        except Exception as problem:  # whatever it is, the run must say so and the next one must start
+            ours = isinstance(problem, ValueError) and type(problem).__module__.startswith("sslcore.")
+            state = ev.DIVERGED if "Diverged" in locals() and isinstance(problem, Diverged) else ev.FAILED
+            error = str(problem) if ours or state == ev.DIVERGED else traceback.format_exc()
+        with contextlib.suppress(StoreError):  # deleted meanwhile
+            self.store.move(run_id, state, only_from=ev.ACTIVE, ended=time.time(), error=error, until=None)
+        _free_memory()
+
+    def close(self) -> None:
+        """End the thread: the step in hand is given a moment to end with a checkpoint."""
+        self._leave_now.set()
+        self._wake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(EXIT_WAIT)
+        atexit.unregister(self.close)
+
+
+def _import_engine() -> None:
+    import sslcore.session  # noqa: F401
+
+
+def _free_memory() -> None:
+    """Give a GPU's memory back once a run has left."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+_labs: dict[Path, Lab] = {}
+_labs_lock = threading.Lock()
+
+
+def lab(root: Path | str | None = None) -> Lab:
+    """Return this process's Lab of a folder (default: `default_root()`), made at the first call; for pages, so polite."""
+    path = Path(root or default_root()).expanduser().resolve()
+    with _labs_lock:
+        if path not in _labs:
+            _labs[path] = Lab(Store(path), polite=True)
+        return _labs[path]

@@ -1,0 +1,29 @@
+"""Supervised baseline: cross-entropy on the weakly augmented labelled images, nothing else.
+
+Same optimizer, schedule, averaging of weights and number of steps as the semi-supervised methods, so that the
+difference is what the unlabelled images give.
+
+    loss = 1/B sum_b H(y_b, p(y | weak(x_b)))
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import nn
+
+from sslcore.config import SupervisedConfig
+from sslcore.methods.base import WEAK, Batch, StepOutput
+
+
+class Supervised(nn.Module):
+    labeled_view = WEAK
+    unlabeled_views: tuple[str, ...] = ()
+
+    def __init__(self, config: SupervisedConfig, num_classes: int, num_unlabeled: int) -> None:
+        super().__init__()
+        self.config = config
+
+    def step(self, model: nn.Module, batch: Batch, step: int) -> StepOutput:
+        """Return the supervised loss of one batch."""
+        loss_x = F.cross_entropy(model(batch.x), batch.y)
+        return StepOutput(loss_x, {"train/loss": loss_x.detach(), "train/loss_x": loss_x.detach()}, None)

@@ -1,0 +1,40 @@
+"""LessonNet: a net small and fast enough that a lesson on two CPU cores ends within seconds.
+
+Space-to-depth first (2x2 pixels become channels, so no layer works at full resolution), then three 3x3 convolutions
+with BatchNorm and LeakyReLU, halving the side between them, then the mean over positions. No residuals: at this depth they only cost time.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sslcore.models.norm import BatchNorm, init_convolution, init_linear
+
+SLOPE = 0.1
+
+
+class LessonNet(nn.Module):
+    """Images (B, channels, H, W), normalised, H and W multiples of 8 -> logits (B, num_classes)."""
+
+    def __init__(self, width: int, num_classes: int, channels: int = 3, bn_momentum: float = 0.05) -> None:
+        super().__init__()
+        widths = [4 * channels, width, 2 * width, 4 * width]
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, 1, 1, bias=False) for a, b in zip(widths, widths[1:], strict=False))
+        self.norms = nn.ModuleList(BatchNorm(b, bn_momentum) for b in widths[1:])
+        self.head = nn.Linear(widths[3], num_classes)
+
+    def init_weights(self, generator: torch.Generator) -> None:
+        for conv in self.convs:
+            assert isinstance(conv, nn.Conv2d)
+            init_convolution(conv, generator)
+        init_linear(self.head, generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
+        for k, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            if k:
+                x = F.max_pool2d(x, 2)
+            x = F.leaky_relu(norm(conv(x)), SLOPE)
+        return self.head(x.mean(dim=(2, 3)))

@@ -1,0 +1,45 @@
+"""The optimizers and the learning-rate schedule. Decay touches kernels only; schedules are pure functions of the step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from sslcore.config import OptimConfig
+
+
+def learning_rate(config: OptimConfig, step: int, steps: int) -> float:
+    """Return the rate of a step: lr cos(7 pi k / 16 K) (FixMatch, section 2.4), which ends at 0.195 lr, or constant lr."""
+    if config.schedule == "constant":
+        return config.lr
+    return config.lr * math.cos(7 * math.pi * step / (16 * steps))
+
+
+def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
+    """Return SGD with Nesterov momentum, or MixMatch's Adam. BatchNorm and biases are never decayed: they have one axis."""
+    kernels = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": kernels, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if config.name == "adam":
+        return DecoupledAdam(groups, lr=config.lr, foreach=True)
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0, foreach=True)
+
+
+class DecoupledAdam(torch.optim.Adam):
+    """Adam, then kernels *= 1 - weight_decay * lr, as in MixMatch's code: the decay never enters Adam's moments."""
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        decays = [group["weight_decay"] for group in self.param_groups]
+        for group in self.param_groups:
+            group["weight_decay"] = 0.0
+        result = super().step(closure)
+        for group, decay in zip(self.param_groups, decays, strict=True):
+            group["weight_decay"] = decay
+            if decay:
+                torch._foreach_mul_(group["params"], 1 - decay * group["lr"])
+        return result

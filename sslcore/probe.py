@@ -1,0 +1,109 @@
+"""What a model thinks of a fixed set of images: the content of a keyframe.
+
+The probe is 64 images of the unlabelled pool and 64 test images, with views drawn once, so that from keyframe to
+keyframe only the model changes. The raw model is asked, as for pseudo-labels, but in evaluation mode: a probe image's
+answer must not depend on the others in its batch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sslcore.augment.views import strong_view, weak_view
+from sslcore.config import RunConfig
+from sslcore.data.image_set import ImageSet
+from sslcore.data.splits import Split
+from sslcore.evaluate import Evaluation, predict_logits
+from sslcore.keyframes import Arrays
+from sslcore.methods import Method
+from sslcore.methods.flexmatch import FlexMatch
+from sslcore.methods.mixmatch import sharpen
+from sslcore.rng import Generators
+
+SIZE = 64
+BINS = 20
+
+
+class Probe:
+    """The fixed probe images of one run and their views."""
+
+    def __init__(self, images: ImageSet, split: Split, config: RunConfig, generators: Generators) -> None:
+        generator = generators["probe"]
+        device = generator.device
+        pool = split.unlabeled.to(device)
+        chosen = torch.randperm(len(pool), generator=generator, device=device)[:SIZE]
+        self.unlabeled_index, self.pool_index = pool[chosen], chosen
+        self.test_index = torch.randperm(len(images.test_labels), generator=generator, device=device)[:SIZE]
+        raw = images.train_images[self.unlabeled_index]
+        self.num_views = config.method.views if config.method.name == "mixmatch" else 2
+        self.weak = [weak_view(raw, images.flip, generator) for _ in range(self.num_views)]
+        self.strong = strong_view(raw, images.flip, config.augment, generator)
+        self.images, self.config = images, config
+        self.mean, self.std = torch.tensor(images.mean, device=device), torch.tensor(images.std, device=device)
+
+    def constants(self) -> Arrays:
+        """Return what is written once: see `keyframes.probe`."""
+        return {
+            "unlabeled_index": _numpy(self.unlabeled_index),
+            "unlabeled_truth": _numpy(self.images.train_labels[self.unlabeled_index]),
+            "test_index": _numpy(self.test_index),
+            "test_truth": _numpy(self.images.test_labels).astype(np.int16),
+            "weak_images": _numpy(self.weak[0]),
+            "strong_images": _numpy(self.strong),
+        }
+
+    def frame(self, model: nn.Module, method: Method, test: Evaluation | None) -> Arrays:
+        """Return one keyframe.
+
+        weak_probs, strong_probs (64, C); view_probs (64, K, C); guess (64, C): their mean, sharpened with T; pseudo (64,);
+        mask (64,) 1 = kept by the present threshold; threshold (C,); count (C + 1,), last = no confident class yet; and of the
+        evaluated (EMA) model on the test set: test_pred (M,) uint8 or int16, confusion (C, C) [truth, prediction],
+        hist_right and hist_wrong (20,): test images by confidence in [0, 1]. The last four are missing before the first evaluation.
+        """
+        stacked = torch.cat([*self.weak, self.strong])
+        probs = predict_logits(model, stacked, self.mean, self.std).softmax(dim=1)
+        *views, strong = probs.split(len(self.strong))
+        view_probs = torch.stack(views, dim=1)
+        temperature = self.config.method.temperature if self.config.method.name == "mixmatch" else 0.5
+        confidence, pseudo = views[0].max(dim=1)
+        threshold, count = _thresholds(method, probs.shape[1])
+        frame = {
+            "weak_probs": _numpy(views[0]),
+            "strong_probs": _numpy(strong),
+            "view_probs": _numpy(view_probs),
+            "guess": _numpy(sharpen(view_probs.mean(dim=1), temperature)),
+            "pseudo": _numpy(pseudo).astype(np.int16),
+            "mask": _numpy(confidence >= threshold.to(confidence.device)[pseudo]).astype(np.uint8),
+            "threshold": _numpy(threshold),
+            "count": _numpy(count),
+        }
+        return frame | (_test_arrays(test) if test else {})
+
+
+def _thresholds(method: Method, num_classes: int) -> tuple[Tensor, Tensor]:
+    """Return the thresholds in force (C,) and FlexMatch's counts (C + 1,). Supervised and MixMatch keep everything: 0."""
+    if isinstance(method, FlexMatch):
+        counts = method.counts()
+        return method.thresholds(counts), counts
+    fixed = method.config.threshold if method.config.name == "fixmatch" else 0.0
+    return torch.full((num_classes,), fixed), torch.zeros(num_classes + 1)
+
+
+def _test_arrays(test: Evaluation) -> Arrays:
+    confidence, predicted = test.probs.max(dim=1)
+    classes = test.probs.shape[1]
+    flat = torch.bincount(test.labels * classes + predicted, minlength=classes * classes)
+    right = _numpy(predicted == test.labels)
+    scores = _numpy(confidence)
+    return {
+        "test_pred": _numpy(predicted).astype(np.uint8 if classes <= 256 else np.int16),
+        "confusion": _numpy(flat.view(classes, classes)).astype(np.int32),
+        "hist_right": np.histogram(scores[right], BINS, (0.0, 1.0))[0].astype(np.int32),
+        "hist_wrong": np.histogram(scores[~right], BINS, (0.0, 1.0))[0].astype(np.int32),
+    }
+
+
+def _numpy(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy()

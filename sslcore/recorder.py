@@ -1,0 +1,202 @@
+"""What a run writes down while it trains: metrics, evaluations, keyframes, checkpoints; and the commands it obeys.
+
+The trainer's numbers don't depend on any of it: windows end by the clock, and nothing here draws a random number.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sslcore import checkpoint, keyframes
+from sslcore import config as cfg
+from sslcore import events as ev
+from sslcore.checkpoint import weights_sha256
+from sslcore.evaluate import Evaluation, evaluate
+from sslcore.methods.base import StepOutput
+from sslcore.methods.flexmatch import FlexMatch
+from sslcore.store import Store
+from sslcore.trainer import Trainer
+
+WINDOW = 0.05  # seconds between two metric points: at most 20 a second
+ARRAYS_EVERY = 1.0  # seconds between two per-class vectors
+CHECKPOINT_EVERY = 10.0  # seconds at most between two checkpoints
+CHECKPOINT_SHARE = 0.02  # of the time at most, as long as that is less than the above
+
+
+class Diverged(ArithmeticError):
+    """The loss or the weights are no longer finite."""
+
+
+class Recorder:
+    """Writes one run into the store and its folder."""
+
+    def __init__(self, store: Store, run_id: str, trainer: Trainer, seconds: float, best: float) -> None:
+        self.store, self.run_id, self.trainer = store, run_id, trainer
+        self.folder = store.folder(run_id)
+        self.seconds_before, self.began = seconds, time.perf_counter()
+        self.best = best  # best validation accuracy so far
+        self.metrics: list[dict[str, Tensor]] = []
+        self.kept: list[Tensor] = []  # per step: kept and right, kept with known truth
+        self.kept_classes: Tensor | None = None
+        now = time.perf_counter()
+        self.window_began = self.arrays_at = self.saved_at = now
+        self.save_cost = 0.0
+        self.summary: dict[str, Any] = store.run(run_id).summary
+        steps, evals = trainer.config.train.steps, trainer.config.train.evals
+        self.eval_steps = {max(1, round(steps * k / evals)) for k in range(1, evals + 1)} if evals < steps else set(range(1, steps + 1))
+        self.keep_steps = set(sorted(self.eval_steps)[:: max(1, math.ceil(len(self.eval_steps) / checkpoint.KEPT))])
+
+    @property
+    def seconds(self) -> float:
+        """Training time of the run so far, evaluation included, start-up and pauses not."""
+        return self.seconds_before + time.perf_counter() - self.began
+
+    def begin(self) -> None:
+        """Write what is known before the first step: the split, the probe, and what the untrained model thinks of it."""
+        trainer, images = self.trainer, self.trainer.images
+        self.summary |= {
+            "title": images.title, "notes": list(images.notes), "class_names": list(images.class_names),
+            "num_train": len(images.train_labels), "num_labeled": len(trainer.split.labeled), "num_unlabeled": len(trainer.split.unlabeled),
+            "num_val": len(trainer.split.val), "num_test": len(images.test_labels), "device": trainer.device.type,
+            "device_name": device_name(trainer.device), "threads": torch.get_num_threads(), "torch": str(torch.__version__),
+            "parameters": sum(p.numel() for p in trainer.model.parameters()), "images_per_step": trainer.images_per_step,
+        }  # fmt: skip
+        self.store.update(self.run_id, summary=self.summary)
+        if trainer.step == 0:
+            keyframes.write_probe(self.folder, trainer.probe.constants())
+            keyframes.write(self.folder, 0, trainer.probe.frame(trainer.model, trainer.method, None))
+        self.window_began = time.perf_counter()
+
+    def after_step(self, output: StepOutput, u_index: Tensor) -> None:
+        """Take in one step; write when a window, an evaluation or a checkpoint is due. Diverged if the loss isn't finite."""
+        self.metrics.append(output.metrics)
+        if output.pseudo is not None:
+            self._count_pseudo(output.pseudo.targets, output.pseudo.mask, u_index)
+        trainer, now = self.trainer, time.perf_counter()
+        if trainer.step in self.eval_steps:
+            self.flush()
+            self.evaluate()
+        elif now - self.window_began >= WINDOW or trainer.step == 1:
+            self.flush()
+        due = min(CHECKPOINT_EVERY, max(1.0, self.save_cost / CHECKPOINT_SHARE))
+        if time.perf_counter() - self.saved_at >= due:
+            self.save()
+
+    def _count_pseudo(self, targets: Tensor, mask: Tensor, u_index: Tensor) -> None:
+        truth = self.trainer.images.train_labels[self.trainer.stream.unlabeled[u_index]]
+        known = mask * (truth >= 0)
+        self.kept.append(torch.stack([(known * (targets == truth)).sum(), known.sum()]))
+        if self.kept_classes is None:
+            self.kept_classes = torch.zeros(self.trainer.images.num_classes, device=mask.device)
+        self.kept_classes.scatter_add_(0, targets, mask)
+
+    def flush(self) -> None:
+        """Write the window as one point: the only moment at which the host waits for the device."""
+        if not self.metrics:
+            return
+        names = list(self.metrics[0])
+        table = torch.stack([torch.stack([step[name].float() for name in names]) for step in self.metrics]).mean(dim=0)
+        kept = torch.stack(self.kept).sum(dim=0) if self.kept else torch.zeros(2, device=table.device)
+        *numbers, right, known = torch.cat([table, kept]).tolist()
+        values = dict(zip(names, numbers, strict=True))
+        now, trainer = time.perf_counter(), self.trainer
+        values["optim/lr"] = trainer.optimizer.param_groups[0]["lr"]
+        if known:
+            values["train/purity"] = right / known
+        values["perf/images_per_s"] = len(self.metrics) * trainer.images_per_step / max(now - self.window_began, 1e-9)
+        if not math.isfinite(values["train/loss"]):
+            raise Diverged(f"the loss became {values['train/loss']} by step {trainer.step}")
+        arrays = self._arrays() if now - self.arrays_at >= ARRAYS_EVERY or trainer.step == 1 or trainer.step in self.eval_steps else []
+        point = ev.MetricPoint(ev.TRAIN, trainer.step, self.seconds, values)
+        self.store.log(self.run_id, [point], arrays, step=trainer.step, seconds=self.seconds)
+        self.metrics, self.kept, self.window_began = [], [], now
+
+    def _arrays(self) -> list[ev.ArrayPoint]:
+        self.arrays_at = time.perf_counter()
+        found: list[tuple[str, Tensor]] = []
+        if isinstance(self.trainer.method, FlexMatch):
+            counts = self.trainer.method.counts()
+            found += [("flex/threshold", self.trainer.method.thresholds(counts)), ("flex/count", counts)]
+        if self.kept_classes is not None:
+            found.append(("pseudo/count", self.kept_classes))
+            self.kept_classes = None
+        return [ev.ArrayPoint(name, self.trainer.step, self.seconds, values.cpu().numpy()) for name, values in found]
+
+    def evaluate(self) -> None:
+        """Evaluate the averaged and the raw model on every part, write the point and a keyframe, keep the best."""
+        trainer = self.trainer
+        values: dict[str, float] = {}
+        test: Evaluation | None = None
+        for part, (images, labels) in parts(trainer).items():
+            averaged = evaluate(trainer.ema.model, images, labels, trainer.stream.mean, trainer.stream.std)
+            raw = evaluate(trainer.model, images, labels, trainer.stream.mean, trainer.stream.std)
+            values |= averaged.metrics(part) | raw.metrics(part, "/raw")
+            test = averaged if part == "test" else test
+        self.summary |= {"test_accuracy": values["eval/test/accuracy"], "test_accuracy_raw": values["eval/test/accuracy/raw"]}
+        keyframes.write(self.folder, trainer.step, trainer.probe.frame(trainer.model, trainer.method, test))
+        if "eval/val/accuracy" in values and values["eval/val/accuracy"] > self.best:
+            self.best = values["eval/val/accuracy"]
+            self.summary |= {"best_val_accuracy": self.best, "best_step": trainer.step, "test_accuracy_at_best": values["eval/test/accuracy"]}
+            checkpoint.save(self.folder, self._state(), checkpoint.BEST)
+        point = ev.MetricPoint(ev.EVAL, trainer.step, self.seconds, values)
+        self.store.log(self.run_id, [point], step=trainer.step, seconds=self.seconds, summary=self.summary)
+        if trainer.step in self.keep_steps and trainer.finite():
+            checkpoint.keep(self.folder, self._state(), trainer.step)
+        self.window_began = time.perf_counter()
+
+    def _state(self) -> dict[str, Any]:
+        return self.trainer.state_dict() | {"seconds": self.seconds, "best": self.best}
+
+    def save(self) -> None:
+        """Write `last.pt` and `meta.json`; Diverged rather than a checkpoint of weights that aren't finite."""
+        self.flush()
+        if not self.trainer.finite():
+            raise Diverged(f"the weights stopped being finite by step {self.trainer.step}")
+        began = time.perf_counter()
+        meta = {"run_id": self.run_id, "step": self.trainer.step, "seconds": self.seconds, "config": cfg.to_dict(self.trainer.config)}
+        checkpoint.save(self.folder, self._state(), checkpoint.LAST, meta | {"torch": str(torch.__version__)})
+        self.saved_at = time.perf_counter()
+        self.save_cost = self.saved_at - began
+
+    def finish(self) -> None:
+        """Write the last checkpoint and the hash of the final weights."""
+        self.save()
+        trainer = self.trainer
+        self.summary |= {
+            "weights_sha256": weights_sha256(trainer.model, trainer.ema.model),
+            "seconds_per_step": self.seconds / trainer.step,
+            "images_per_s": trainer.step * trainer.images_per_step / self.seconds,
+        }
+        self.store.update(self.run_id, summary=self.summary, seconds=self.seconds, step=trainer.step)
+
+    def obey(self) -> str | None:
+        """Carry out the waiting commands; return the state in which the run is to be left, if any."""
+        leave = None
+        for command in self.store.take(self.run_id):
+            if command.name == "set":
+                self.trainer.change(command.value)
+                self.store.update(self.run_id, config=cfg.to_dict(self.trainer.config), changed=True)
+            else:
+                leave = {"pause": ev.PAUSED, "stop": ev.STOPPED}[command.name]
+            self.store.add_event(self.run_id, self.trainer.step, command.name, command.value)
+        return leave
+
+
+def parts(trainer: Trainer) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return what is evaluated: the labelled images (train), the validation part if there is one, the test set."""
+    images = trainer.images
+    found = {"train": trainer.split.labeled.to(trainer.device)}
+    if len(trainer.split.val):
+        found["val"] = trainer.split.val.to(trainer.device)
+    picked = {part: (images.train_images[index], images.train_labels[index]) for part, index in found.items()}
+    return picked | {"test": (images.test_images, images.test_labels)}
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of the GPU, else the device's type."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

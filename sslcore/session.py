@@ -1,0 +1,81 @@
+"""One stay of a run in a thread: from its config or its last checkpoint until it ends, is paused, stopped or fails."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from sslcore import checkpoint, config as cfg, data, keyframes
+from sslcore import events as ev
+from sslcore.evaluate import evaluate
+from sslcore.recorder import Recorder
+from sslcore.store import Store
+from sslcore.trainer import Trainer, choose_device, prepare_thread
+
+
+def train_run(store: Store, run_id: str, leave_now: threading.Event) -> str:
+    """Train a run in the calling thread and return the state in which it is left; a checkpoint stands behind each.
+
+    `leave_now` (the process is ending) leaves it `interrupted`. Raises Diverged, ConfigError, DataError, CheckpointError
+    or whatever went wrong; the last good checkpoint stays.
+    """
+    run, folder = store.run(run_id), store.folder(run_id)
+    state: dict[str, Any] | None = None
+    if (folder / checkpoint.LAST).exists():
+        state = checkpoint.load(folder / checkpoint.LAST)
+    config = cfg.from_dict(state["config"] if state else run.config)
+    prepare_thread(state["threads"] if state else config.train.threads)
+
+    images = data.load(config.data, _progress(store, run_id, run.summary))
+    trainer = Trainer(config, images, choose_device(config.train.device))
+    if state:
+        trainer.load_state_dict(state)
+    store.rewind(run_id, trainer.step)
+    keyframes.drop_after(folder, trainer.step)
+    checkpoint.drop_after(folder, trainer.step)
+
+    recorder = Recorder(store, run_id, trainer, state["seconds"] if state else 0.0, state["best"] if state else -1.0)
+    recorder.begin()
+    while trainer.step < trainer.config.train.steps:
+        leave = ev.INTERRUPTED if leave_now.is_set() else recorder.obey()
+        if run.until is not None and trainer.step >= run.until:
+            leave = leave or ev.PAUSED
+        if leave:
+            recorder.save()
+            return leave
+        output, u_index = trainer.train_step()
+        recorder.after_step(output, u_index)
+    recorder.finish()
+    return ev.FINISHED
+
+
+def _progress(store: Store, run_id: str, summary: dict[str, Any]) -> data.Progress:
+    """Return a callback that shows the loading of images on the page, at most twice a second."""
+    shown = 0.0
+
+    def show(what: str, done: int, total: int) -> None:
+        nonlocal shown
+        if time.monotonic() - shown > 0.5:
+            shown = time.monotonic()
+            store.update(run_id, summary=summary | {"loading": [what, done, total]}, heartbeat=time.time())
+
+    return show
+
+
+def evaluate_run(store: Store, run_id: str) -> dict[str, Any]:
+    """Evaluate a run's last checkpoint anew; return test_accuracy, test_accuracy_raw and weights_sha256. CheckpointError if there is none."""
+    path = store.folder(run_id) / checkpoint.LAST
+    if not path.exists():
+        raise checkpoint.CheckpointError(f"run {run_id} has no checkpoint yet")
+    state = checkpoint.load(path)
+    config = cfg.from_dict(state["config"])
+    prepare_thread(state["threads"])
+    trainer = Trainer(config, data.load(config.data, None), choose_device(config.train.device))
+    trainer.load_state_dict(state)
+    images, stream = trainer.images, trainer.stream
+    averaged, raw = (
+        evaluate(model, images.test_images, images.test_labels, stream.mean, stream.std).accuracy for model in (trainer.ema.model, trainer.model)
+    )
+    sha = checkpoint.weights_sha256(trainer.model, trainer.ema.model)
+    return {"step": trainer.step, "test_accuracy": averaged, "test_accuracy_raw": raw, "weights_sha256": sha}

@@ -1,0 +1,324 @@
+"""The run store: one SQLite file (WAL) and one folder a run. Read and written from any thread and process; no torch here.
+
+`lab.db` holds runs, metric points, per-class arrays, commands and events. `seq` counts the points of one series of a
+run without gaps, so that a reader can ask for every 2^k-th of them by key, however many there are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sslcore import config as cfg
+from sslcore import events as ev
+from sslcore.process import HOST, alive, process_mark
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, note TEXT NOT NULL DEFAULT '', state TEXT NOT NULL, preset TEXT NOT NULL,
+    method TEXT NOT NULL, data TEXT NOT NULL, labels INTEGER NOT NULL, seed INTEGER NOT NULL, step INTEGER NOT NULL DEFAULT 0,
+    steps INTEGER NOT NULL, seconds REAL NOT NULL DEFAULT 0, created REAL NOT NULL, started REAL, ended REAL, heartbeat REAL,
+    host TEXT NOT NULL, pid INTEGER NOT NULL, process TEXT NOT NULL, until INTEGER, changed INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '', config TEXT NOT NULL, summary TEXT NOT NULL DEFAULT '{}', queued REAL);
+CREATE TABLE IF NOT EXISTS points (
+    run TEXT NOT NULL, series TEXT NOT NULL, seq INTEGER NOT NULL, step INTEGER NOT NULL, seconds REAL NOT NULL,
+    metrics TEXT NOT NULL, PRIMARY KEY (run, series, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS arrays (
+    run TEXT NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, step INTEGER NOT NULL, seconds REAL NOT NULL,
+    data BLOB NOT NULL, PRIMARY KEY (run, name, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS commands (
+    id INTEGER PRIMARY KEY, run TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, created REAL NOT NULL, taken REAL);
+CREATE INDEX IF NOT EXISTS waiting ON commands (run) WHERE taken IS NULL;
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY, run TEXT NOT NULL, step INTEGER NOT NULL, time REAL NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS events_of ON events (run);
+"""
+SCHEMA_VERSION = 1
+COLUMNS = tuple(ev.Run.__dataclass_fields__)
+WRITABLE = frozenset(COLUMNS) - {"id", "created", "method", "data", "labels", "seed", "preset"}
+
+
+class StoreError(ValueError):
+    """A run that isn't there, or a store that can't be used; one sentence."""
+
+
+class Store:
+    """All runs below one root folder."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root).expanduser().resolve()
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._local = threading.local()
+            with self._transaction() as db:
+                version = db.execute("PRAGMA user_version").fetchone()[0]
+                if version > SCHEMA_VERSION:
+                    raise StoreError(f"{self.root / 'lab.db'} was written by a newer version of SSL Lab (schema {version})")
+                for statement in SCHEMA.split(";\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"the run folder {self.root} can't be used: {error}") from error
+
+    # -- connections ---------------------------------------------------------------------------------------------------
+
+    def _connection(self) -> sqlite3.Connection:
+        """One connection a thread: SQLite's own locks do the rest."""
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            db = sqlite3.connect(self.root / "lab.db", timeout=20.0, isolation_level=None)
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            self._local.db = db
+        return db
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        db = self._connection()
+        db.execute("BEGIN IMMEDIATE")  # take the write lock now: a read that turns into a write can fail at once
+        try:
+            yield db
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+    def folder(self, run_id: str) -> Path:
+        return self.root / run_id
+
+    # -- runs ----------------------------------------------------------------------------------------------------------
+
+    def create(self, config: cfg.RunConfig, *, preset: str = "", name: str = "", note: str = "", state: str = ev.QUEUED) -> str:
+        """Write a new run owned by this process and return its id."""
+        run_id = f"{config.method.name}-{config.data.labels}-s{config.train.seed}-{secrets.token_hex(3)}"
+        raw = cfg.to_dict(config)
+        now = time.time()
+        self.folder(run_id).mkdir()
+        write_atomically(self.folder(run_id) / "config.json", lambda path: path.write_text(json.dumps(raw, indent=1)))
+        row = {
+            "id": run_id, "name": name or run_id, "note": note, "state": state, "preset": preset, "method": config.method.name,
+            "data": config.data.source, "labels": config.data.labels, "seed": config.train.seed, "steps": config.train.steps,
+            "created": now, "queued": now, "config": json.dumps(raw), **owner(),
+        }  # fmt: skip
+        with self._transaction() as db:
+            db.execute(f"INSERT INTO runs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
+            _add_event(db, run_id, 0, "state", {"state": state})
+        return run_id
+
+    def runs(self) -> list[ev.Run]:
+        """Every run, newest first."""
+        rows = self._connection().execute(f"SELECT {', '.join(COLUMNS)} FROM runs ORDER BY created DESC, id")
+        return [_run(row) for row in rows]
+
+    def run(self, run_id: str) -> ev.Run:
+        """One run by its id or a unique beginning of it; StoreError if there is none."""
+        db = self._connection()
+        row = db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs WHERE id = ?", (run_id,)).fetchone()
+        if row is None:
+            ids = [r["id"] for r in db.execute("SELECT id FROM runs WHERE substr(id, 1, ?) = ?", (len(run_id), run_id))]
+            if not run_id or len(ids) != 1:
+                problem = "no run is called" if not ids or not run_id else f"{len(ids)} runs begin with"
+                raise StoreError(f"{problem} {run_id[:80]!r}; `python -m sslcore runs` lists them")
+            return self.run(ids[0])
+        return _run(row)
+
+    def update(self, run_id: str, **values: Any) -> None:
+        """Write columns of a run; dicts become JSON."""
+        if unknown := set(values) - WRITABLE - {"queued"}:
+            raise ValueError(f"not columns of a run: {sorted(unknown)}")
+        cells = [json.dumps(value) if isinstance(value, dict) else value for value in values.values()]
+        with self._transaction() as db:
+            db.execute(f"UPDATE runs SET {', '.join(f'{key} = ?' for key in values)} WHERE id = ?", (*cells, run_id))
+
+    def move(self, run_id: str, to: str, *, only_from: Sequence[str], command: str = "", **values: Any) -> bool:
+        """Change the state if it is one of `only_from`, leave a command and note it, in one transaction; return whether it was.
+
+        A run that comes to rest forgets the pause and stop commands that nobody took: they must not meet its next start.
+        """
+        cells = [json.dumps(value) if isinstance(value, dict) else value for value in values.values()]
+        with self._transaction() as db:
+            marks = ", ".join("?" * len(only_from))
+            done = db.execute(
+                f"UPDATE runs SET state = ?{''.join(f', {key} = ?' for key in values)} WHERE id = ? AND state IN ({marks})",
+                (to, *cells, run_id, *only_from),
+            ).rowcount
+            if done:
+                step = db.execute("SELECT step FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
+                _add_event(db, run_id, step, "state", {"state": to})
+                if command:
+                    _post(db, run_id, command, {})
+                if to not in ev.ACTIVE:
+                    db.execute("DELETE FROM commands WHERE run = ? AND taken IS NULL AND name != 'set'", (run_id,))
+        return bool(done)
+
+    def next_queued(self) -> str | None:
+        """The longest waiting queued run that this process owns: runs of a dead process don't start by themselves."""
+        row = self._connection().execute(
+            "SELECT id FROM runs WHERE state = 'queued' AND host = ? AND pid = ? AND process = ? ORDER BY queued, created LIMIT 1",
+            (HOST, os.getpid(), process_mark(os.getpid())),
+        ).fetchone()  # fmt: skip
+        return row["id"] if row else None
+
+    def reconcile(self) -> list[str]:
+        """Mark active runs whose process is dead as interrupted; return their ids. A stale heartbeat counts elsewhere."""
+        found = []
+        for run in self.runs():
+            if run.state not in ev.ACTIVE:
+                continue
+            stale = time.time() - (run.heartbeat or run.created) > 120
+            dead = not alive(run.pid, run.process) if run.host == HOST else stale
+            if dead and self.move(run.id, ev.INTERRUPTED, only_from=ev.ACTIVE, ended=time.time()):
+                found.append(run.id)
+        return found
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run that isn't active: its rows, then its folder."""
+        run = self.run(run_id)
+        if run.state in ev.ACTIVE:
+            raise StoreError(f"run {run.id} is {run.state}; stop it before deleting it")
+        with self._transaction() as db:
+            for table in ("points", "arrays", "commands", "events"):
+                db.execute(f"DELETE FROM {table} WHERE run = ?", (run.id,))
+            db.execute("DELETE FROM runs WHERE id = ?", (run.id,))
+        shutil.rmtree(self.folder(run.id), ignore_errors=True)
+
+    # -- metrics -------------------------------------------------------------------------------------------------------
+
+    def log(self, run_id: str, points: Sequence[ev.MetricPoint], arrays: Sequence[ev.ArrayPoint] = (), **values: Any) -> None:
+        """Append points and arrays and write columns of the run, with a heartbeat, in one transaction."""
+        values["heartbeat"] = time.time()
+        cells = [json.dumps(value) if isinstance(value, dict) else value for value in values.values()]
+        with self._transaction() as db:
+            for point in points:
+                text = json.dumps({name: round(value, 7) for name, value in point.values.items()})
+                db.execute(
+                    "INSERT INTO points SELECT ?1, ?2, COALESCE(MAX(seq) + 1, 0), ?3, ?4, ?5 FROM points WHERE run = ?1 AND series = ?2",
+                    (run_id, point.series, point.step, point.seconds, text),
+                )
+            for array in arrays:
+                blob = np.ascontiguousarray(array.values, dtype="<f4").tobytes()
+                db.execute(
+                    "INSERT INTO arrays SELECT ?1, ?2, COALESCE(MAX(seq) + 1, 0), ?3, ?4, ?5 FROM arrays WHERE run = ?1 AND name = ?2",
+                    (run_id, array.name, array.step, array.seconds, blob),
+                )
+            db.execute(f"UPDATE runs SET {', '.join(f'{key} = ?' for key in values)} WHERE id = ?", (*cells, run_id))
+
+    def rewind(self, run_id: str, step: int) -> None:
+        """Forget what was logged after `step`: a resumed run logs it again."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM points WHERE run = ? AND step > ?", (run_id, step))
+            db.execute("DELETE FROM arrays WHERE run = ? AND step > ?", (run_id, step))
+            db.execute("UPDATE runs SET step = MIN(step, ?) WHERE id = ?", (step, run_id))
+
+    def version(self, run_id: str) -> tuple[int, int]:
+        """Two counters that grow whenever the run has new points: a cheap "is there anything new?"."""
+        last = "SELECT COALESCE(MAX(seq) + 1, 0) FROM points WHERE run = ? AND series = ?"
+        row = self._connection().execute(f"SELECT ({last}), ({last})", (run_id, ev.TRAIN, run_id, ev.EVAL)).fetchone()
+        return (row[0], row[1])
+
+    def points(self, run_id: str, series: str, limit: int = 800) -> dict[str, np.ndarray]:
+        """Columns of a series: "step", "seconds" and each metric, NaN where it has no value; every 2^k-th point and the last.
+
+        The stride is the smallest power of two that leaves at most `limit` points, so a growing curve doesn't wobble.
+        """
+        rows = [(row["step"], row["seconds"], json.loads(row["cell"])) for row in self._thinned("points", "series", "metrics", run_id, series, limit)]
+        names = list(dict.fromkeys(name for _, _, metrics in rows for name in metrics))
+        columns = {"step": np.array([row[0] for row in rows], np.int64), "seconds": np.array([row[1] for row in rows], np.float64)}
+        for name in names:
+            columns[name] = np.array([row[2].get(name, np.nan) for row in rows], np.float64)
+        return columns
+
+    def arrays(self, run_id: str, name: str, limit: int = 800) -> tuple[np.ndarray, np.ndarray]:
+        """Return (steps (n,), values (n, C)) of a per-class vector, thinned like `points`."""
+        rows = list(self._thinned("arrays", "name", "data", run_id, name, limit))
+        values = [np.frombuffer(row["cell"], "<f4") for row in rows]
+        return np.array([row["step"] for row in rows], np.int64), np.stack(values) if values else np.zeros((0, 0), np.float32)
+
+    def _thinned(self, table: str, key: str, cell: str, run_id: str, name: str, limit: int) -> Iterator[sqlite3.Row]:
+        db = self._connection()
+        last = db.execute(f"SELECT MAX(seq) FROM {table} WHERE run = ? AND {key} = ?", (run_id, name)).fetchone()[0]
+        if last is None:
+            return iter(())
+        stride = 1
+        while last // stride + 2 > limit:
+            stride *= 2
+        wanted = f"WITH RECURSIVE wanted(seq) AS (SELECT 0 UNION ALL SELECT MIN(seq + {stride}, {last}) FROM wanted WHERE seq < {last})"
+        return db.execute(
+            f"{wanted} SELECT t.step, t.seconds, t.{cell} AS cell FROM wanted JOIN {table} t ON t.run = ? AND t.{key} = ? AND t.seq = wanted.seq ORDER BY t.seq",
+            (run_id, name),
+        )
+
+    # -- commands and events -------------------------------------------------------------------------------------------
+
+    def post(self, run_id: str, name: str, value: dict[str, Any] | None = None) -> None:
+        """Leave a command for the thread that trains the run, in whatever process it is."""
+        with self._transaction() as db:
+            _post(db, run_id, name, value or {})
+
+    def take(self, run_id: str) -> list[ev.Command]:
+        """Return the waiting commands, oldest first, and mark them taken."""
+        db = self._connection()
+        if db.execute("SELECT 1 FROM commands WHERE run = ? AND taken IS NULL LIMIT 1", (run_id,)).fetchone() is None:
+            return []
+        with self._transaction() as db:
+            rows = db.execute("SELECT id, name, value FROM commands WHERE run = ? AND taken IS NULL ORDER BY id", (run_id,)).fetchall()
+            db.execute("UPDATE commands SET taken = ? WHERE run = ? AND taken IS NULL", (time.time(), run_id))
+        return [ev.Command(row["id"], row["name"], json.loads(row["value"])) for row in rows]
+
+    def add_event(self, run_id: str, step: int, kind: str, data: dict[str, Any]) -> None:
+        with self._transaction() as db:
+            _add_event(db, run_id, step, kind, data)
+
+    def events(self, run_id: str) -> list[ev.Event]:
+        rows = self._connection().execute("SELECT step, time, kind, data FROM events WHERE run = ? ORDER BY id", (run_id,))
+        return [ev.Event(row["step"], row["time"], row["kind"], json.loads(row["data"])) for row in rows]
+
+
+def owner() -> dict[str, Any]:
+    """Return the columns that make this process a run's owner."""
+    return {"host": HOST, "pid": os.getpid(), "process": process_mark(os.getpid())}
+
+
+def _add_event(db: sqlite3.Connection, run_id: str, step: int, kind: str, data: dict[str, Any]) -> None:
+    db.execute("INSERT INTO events (run, step, time, kind, data) VALUES (?, ?, ?, ?, ?)", (run_id, step, time.time(), kind, json.dumps(data)))
+
+
+def _post(db: sqlite3.Connection, run_id: str, name: str, value: dict[str, Any]) -> None:
+    db.execute("INSERT INTO commands (run, name, value, created) VALUES (?, ?, ?, ?)", (run_id, name, json.dumps(value), time.time()))
+
+
+def _run(row: sqlite3.Row) -> ev.Run:
+    values = dict(row)
+    values["config"] = json.loads(values["config"])
+    values["summary"] = json.loads(values["summary"])
+    values["changed"] = bool(values["changed"])
+    return ev.Run(**values)
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write beside `path`, flush to the disk, then rename: a reader sees the old file or the new one, never half."""
+    temp = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        write(temp)
+        with open(temp, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temp, path)
+    finally:
+        temp.unlink(missing_ok=True)
+
+
+def default_root() -> Path:
+    """SSLLAB_ROOT, or checkpoints/ of this repository whatever the working directory."""
+    return Path(os.environ.get("SSLLAB_ROOT") or Path(__file__).resolve().parent.parent / "checkpoints")

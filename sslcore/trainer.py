@@ -1,0 +1,141 @@
+"""THE loop. One step of training stands here once, in the open; what a run writes down is `recorder.py`'s.
+
+A `Trainer` is everything that decides a run's numbers, and nothing else: it touches no disk and no store, so the same
+object trains under the page, the command line, the tests and the bench.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+
+from sslcore import config as cfg
+from sslcore import methods, models
+from sslcore.batches import BatchStream
+from sslcore.config import ConfigError, RunConfig
+from sslcore.data.image_set import ImageSet
+from sslcore.data.splits import Split, make_split
+from sslcore.ema import Ema
+from sslcore.methods.base import StepOutput
+from sslcore.optim import learning_rate, make_optimizer
+from sslcore.probe import Probe
+from sslcore.rng import Generators
+
+CHECKPOINT_VERSION = 1
+
+
+class Trainer:
+    """One run in memory. `step` = optimizer steps taken."""
+
+    def __init__(self, config: RunConfig, images: ImageSet, device: torch.device) -> None:
+        self.config, self.device = config, device
+        self.images = images.to(device)
+        self.generators = Generators(config.train.seed, device)
+        self.split = make_split(
+            images.train_labels.cpu(),
+            images.num_classes,
+            num_labels=config.data.labels,
+            num_val=config.data.val,
+            include_labeled=cfg.include_labeled(config),
+            generator=self.generators["split"],
+        )
+        if config.method.name != "supervised" and not len(self.split.unlabeled):
+            raise ConfigError(
+                f"data.labels must leave unlabelled images for {config.method.name}, got {config.data.labels} "
+                f"of {len(images.train_labels)}; use fewer labels, or data.include_labeled yes"
+            )
+        self.model = models.build(config.model, images.channels, images.num_classes, self.generators["init"]).to(device)
+        self.method = methods.build(config.method, images.num_classes, len(self.split.unlabeled)).to(device)
+        self.optimizer = make_optimizer(self.model, config.optim)
+        self.ema = Ema(self.model, config.train.ema_decay, config.train.ema_warmup)
+        self.stream = BatchStream(self.images, self.split, self.method, config, self.generators)
+        self.probe = Probe(self.images, self.split, config, self.generators)
+        self.step = 0
+
+    @property
+    def images_per_step(self) -> int:
+        """Views that pass the net in a step: B + views * mu * B."""
+        return self.config.train.batch + len(self.method.unlabeled_views) * self.stream.num_u
+
+    def train_step(self) -> tuple[StepOutput, torch.Tensor]:
+        """Take one optimizer step; return the method's output and the pool positions it saw."""
+        rate = learning_rate(self.config.optim, self.step, self.config.train.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+        batch = self.stream.next()
+        output = self.method.step(self.model, batch, self.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        output.loss.backward()
+        self.optimizer.step()
+        self.ema.update(self.model)
+        self.step += 1
+        return output, batch.u_index
+
+    def change(self, changes: dict[str, Any]) -> None:
+        """Change live settings from the next step on; ConfigError for one that can't change during a run."""
+        self.config = cfg.replace(self.config, changes)
+        self.method.config = self.config.method  # type: ignore[assignment]
+
+    def finite(self) -> bool:
+        """Say whether all weights are finite; a checkpoint of others would be worthless."""
+        return all(bool(torch.isfinite(p).all()) for p in self.model.parameters())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that decides the numbers from here on."""
+        return {
+            "version": CHECKPOINT_VERSION,
+            "step": self.step,
+            "config": cfg.to_dict(self.config),
+            "fingerprint": self.images.fingerprint,
+            "threads": torch.get_num_threads(),
+            "split": {"labeled": self.split.labeled, "unlabeled": self.split.unlabeled, "val": self.split.val},
+            "model": self.model.state_dict(),
+            "ema": self.ema.model.state_dict(),
+            "ema_updates": self.ema.updates,
+            "optimizer": self.optimizer.state_dict(),
+            "method": self.method.state_dict(),
+            "stream": self.stream.state_dict(),
+            "generators": self.generators.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`; ConfigError if the images are not those that the state was made with."""
+        if state["fingerprint"] != self.images.fingerprint:
+            raise ConfigError(f"data.source {self.config.data.source!r} no longer holds the images that this run began with")
+        split = Split(**state["split"])
+        if not all(torch.equal(getattr(split, part), getattr(self.split, part)) for part in ("labeled", "unlabeled", "val")):
+            raise ConfigError("the checkpoint's labelled images are not those of this version's split; start the run anew")
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.ema.model.load_state_dict(state["ema"])
+        self.ema.updates = state["ema_updates"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.method.load_state_dict(state["method"])
+        self.stream.load_state_dict(state["stream"])
+        self.generators.load_state_dict(state["generators"])
+
+
+def choose_device(wanted: str) -> torch.device:
+    """Return the device of a setting; ConfigError if it isn't there. `auto`: CUDA, else MPS, else CPU."""
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto":
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if here[name]))
+    if not here[wanted]:
+        raise ConfigError(f"train.device must be a device of this machine ({', '.join(n for n, ok in here.items() if ok)}), got {wanted!r}")
+    return torch.device(wanted)
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def prepare_thread(threads: int) -> int:
+    """Set up the calling thread for training and return the number of CPU threads, which is part of a run's numbers."""
+    count = threads or cores()
+    torch.set_num_threads(count)
+    torch.set_flush_denormal(True)
+    return count

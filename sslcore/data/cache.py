@@ -7,11 +7,14 @@ error. The least recently used files go when all together are larger than BUDGET
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,34 +46,40 @@ def load(name: str, members: tuple[str, ...]) -> dict[str, NDArray[Any]] | None:
             arrays = {member: archive[member] for member in members}
     except Exception:  # a damaged zip can raise nearly anything; every case means: decode again
         return None
-    try:
+    with contextlib.suppress(OSError):  # a read-only cache still serves
         os.utime(path)  # the time of last use, for _prune
-    except OSError:
-        pass  # a read-only cache still serves
     return arrays
 
 
-def save(name: str, arrays: dict[str, NDArray[Any]]) -> str:
+def save(name: str, arrays: dict[str, Any]) -> str:
     """Keep `arrays` under `name`; return "", or a sentence for the person where that was not possible."""
     path = _path(name)
-    temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", suffix=".npz", delete=False) as file:
-            temporary = Path(file.name)
-            np.savez(file, allow_pickle=False, **arrays)
+        with written_whole(path) as file:
+            np.savez(file, **arrays)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return (
+            f"The decoded images could not be kept in {path.parent} ({reason}), so the next start decodes them again."
+        )
+    _prune(path)
+    return ""
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file that becomes `path` when the block ends, and vanishes when it raises."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not tempfile's: its files can be read by nobody else, and a class may share one SSLLAB_DATA.
+    temporary = path.with_name(f".{uuid.uuid4().hex}-{path.name}")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        temporary = None
-    except OSError as error:
-        reason = error.strerror or str(error)
-        return f"The decoded images could not be kept in {path.parent} ({reason}), so the next start decodes them again."
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-    _prune(path)
-    return ""
+        temporary.unlink(missing_ok=True)
 
 
 def _path(name: str) -> Path:
@@ -90,7 +99,5 @@ def _prune(newest: Path) -> None:
     for is_newest, _, size, path in sorted(found, reverse=True):
         total += size
         if total > BUDGET and not is_newest:
-            try:
+            with contextlib.suppress(OSError):  # open elsewhere (Windows); the next save tries again
                 path.unlink()
-            except OSError:
-                pass  # open elsewhere (Windows); the next save tries again

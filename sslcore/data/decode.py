@@ -63,7 +63,7 @@ def to_grey(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     if not np.isfinite(high - low):
         raise ValueError("pixels that are no numbers")
     whole = np.issubdtype(values.dtype, np.integer)
-    if 0 <= low and high <= (65535 if whole else 1):
+    if low >= 0 and high <= (65535 if whole else 1):
         wide = wide / 257 if whole else wide * 255
     else:
         wide = (wide - low) * (255 / max(high - low, 1e-300))
@@ -84,7 +84,9 @@ def decode_many(paths: list[str], size: int) -> tuple[NDArray[np.uint8], list[in
     for position, path in enumerate(paths):
         try:
             images[position] = decode(path, size)
-        except Exception:  # a broken file can raise anything: OSError, SyntaxError, struct.error, DecompressionBombError
+        except (
+            Exception
+        ):  # a broken file can raise anything: OSError, SyntaxError, struct.error, DecompressionBombError
             failed.append(position)
     return images, failed
 

@@ -7,6 +7,7 @@ subprocesses running decode.py: `multiprocessing` would import the main module a
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import queue
@@ -16,6 +17,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +41,13 @@ def decode_files(
     """
     if workers is None:
         workers = min(_cores(), MAX_WORKERS, len(paths) // FILES_A_WORKER) if sys.executable else 0
-    images = np.empty((len(paths), size, size, 3), np.uint8)
+    try:
+        images = np.empty((len(paths), size, size, 3), np.uint8)
+    except MemoryError:
+        need = len(paths) * size * size * 3 / 2**30
+        raise DataError(
+            f"{len(paths):,} images need {need:.0f} GiB of memory at data.image_size {size}; choose a smaller one"
+        ) from None
     readable = np.ones(len(paths), bool)
     chunks = [(start, min(start + CHUNK, len(paths))) for start in range(0, len(paths), CHUNK)]
     many = workers > 1
@@ -87,13 +95,16 @@ def _ask(worker: Worker, paths: list[str], out: NDArray[np.uint8]) -> list[int]:
     try:
         worker.stdin.write(json.dumps([out.shape[1], paths]).encode() + b"\n")
         worker.stdin.flush()
-        head = worker.stdout.readline()
-        if head and worker.stdout.readinto(out.reshape(-1).data) == out.nbytes:
+        reader = cast(io.BufferedReader, worker.stdout)
+        head = reader.readline()
+        if head and reader.readinto(out.reshape(-1).data) == out.nbytes:
             failed: list[int] = json.loads(head)
             return failed
     except OSError:
         pass  # a broken pipe says the same as an answer cut short
-    raise DataError(f"the image decoder stopped unexpectedly between {paths[0]} and {paths[-1]}; one of them may be harmful")
+    raise DataError(
+        f"the image decoder stopped unexpectedly between {paths[0]} and {paths[-1]}; one of them may be harmful"
+    )
 
 
 @contextmanager

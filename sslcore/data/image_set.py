@@ -16,7 +16,7 @@ from torch import Tensor
 
 Progress = Callable[[str, int, int], None]  # (what is being done, how much is done, how much there is)
 
-PIXEL_BLOCK = 1 << 18  # pixels summed at once: fits the cache, and int32 squares stay far from overflow
+VALUE_BLOCK = 1 << 18  # values summed at once: what they are widened to fits the processor's cache
 
 
 class DataError(ValueError):
@@ -56,16 +56,13 @@ class ImageSet:
                     f"{part} images must be uint8 of shape (N, H, W, 1 or 3), got {images.dtype} {tuple(images.shape)}"
                 )
             if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-                raise DataError(
-                    f"{part} labels must be int64, one an image ({len(images):,}), got {labels.dtype} {tuple(labels.shape)}"
-                )
+                got = f"{labels.dtype} {tuple(labels.shape)}"
+                raise DataError(f"{part} labels must be int64, one for each of {len(images):,} images, got {got}")
             if not len(images):
                 raise DataError(f"{self.title} has no {part} images")
             if int(labels.min()) < low or int(labels.max()) >= self.num_classes:
-                raise DataError(
-                    f"{part} labels must be from {low} to {self.num_classes - 1}, "
-                    f"got {int(labels.min())} to {int(labels.max())}"
-                )
+                got = f"{int(labels.min())} to {int(labels.max())}"
+                raise DataError(f"{part} labels must be from {low} to {self.num_classes - 1}, got {got}")
             if paths and len(paths) != len(images):
                 raise DataError(f"{len(paths):,} {part} paths for {len(images):,} {part} images")
         if self.num_classes < 2:
@@ -108,7 +105,8 @@ class ImageSet:
             "unlabeled": self.num_unlabeled,
             "test": sum(test),
             "classes": [
-                {"name": name, "train": train[index], "test": test[index]} for index, name in enumerate(self.class_names)
+                {"name": name, "train": train[index], "test": test[index]}
+                for index, name in enumerate(self.class_names)
             ],
             "mean": list(self.mean),
             "std": list(self.std),
@@ -139,7 +137,18 @@ def build(
     """Make an ImageSet of (images, labels) pairs; mean, std and fingerprint are computed here."""
     mean, std = channel_stats(train[0])
     return ImageSet(
-        source, title, *train, *test, class_names, mean, std, flip, notes, fingerprint(*train, *test), train_paths, test_paths
+        source,
+        title,
+        *train,
+        *test,
+        class_names,
+        mean,
+        std,
+        flip,
+        notes,
+        fingerprint(*train, *test),
+        train_paths,
+        test_paths,
     )
 
 
@@ -150,11 +159,12 @@ def channel_stats(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]
     single colour must not divide by zero.
     """
     channels = images.shape[-1]
-    # Rows of a whole image line make the inner loop long; with the channel (1 or 3 wide) innermost it is 8 times slower.
+    # Whole image lines as rows make the inner loop long; with 3 channels innermost it is 8 times slower.
     rows = images.reshape(-1, images.shape[2] * channels)
     total = torch.zeros(2, rows.shape[1], dtype=torch.int64, device=images.device)
-    for block in rows.split(max(1, PIXEL_BLOCK // rows.shape[1])):
-        wide = block.int()
+    step = max(1, VALUE_BLOCK // rows.shape[1])
+    for start in range(0, len(rows), step):
+        wide = rows[start : start + step].int()
         total[0] += wide.sum(0)
         total[1] += (wide * wide).sum(0)
     sums, squares = (part.view(-1, channels).sum(0).tolist() for part in total)

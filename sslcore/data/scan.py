@@ -26,6 +26,7 @@ class Found(NamedTuple):
     path: str  # relative to the root, "/" between
     size: int  # bytes
     mtime_ns: int
+    mode: int  # permissions: a file that was made readable must count as changed
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,11 @@ class Scan:
 
     def content_key(self, image_size: int) -> str:
         """Return a hash that changes when a file is added, removed, renamed or written, or its decoding changes."""
+        # In this order, since the cache holds the images in it.
         digest = hashlib.sha256(f"{decode.VERSION} {image_size}".encode())
-        for path, size, mtime_ns in sorted(self.files):
+        for path, *state in self.files:
             # \0 can stand in no path, so no two lists of files give one text
-            digest.update(b"\0" + os.fsencode(path) + f"\0{size}\0{mtime_ns}".encode())
+            digest.update(b"\0" + os.fsencode(path) + f"\0{state}".encode())
         return digest.hexdigest()[:32]
 
 
@@ -62,16 +64,17 @@ def scan(root: Path) -> Scan:
 
 
 def _scan(root: Path) -> Scan:
-    top = _folders(root)
+    top, loose = _folders(root)
     by_name = {name.lower(): name for name in sorted(top)}  # "Train" counts as train; the exact name wins
-    train = _folders(root / by_name["train"]) if "train" in by_name else {}
-    test = _folders(root / by_name["test"]) if "test" in by_name else {}
+    train, train_loose = _folders(root / by_name["train"]) if "train" in by_name else ({}, [])
+    test, test_loose = _folders(root / by_name["test"]) if "test" in by_name else ({}, [])
     notes: list[str] = []
     if train:
         classes, prefix = train, by_name["train"] + "/"
+        loose += train_loose + test_loose
         others = [name for name in top if name.lower() not in (*PARTS, *UNLABELED)]
         if others:
-            notes.append(f"Beside train and test these folders were left out: {_listed(others)}.")
+            notes.append(f"Beside train and test these folders were left out: {listed(others)}.")
         if "test" in by_name and not test:
             notes.append("The folder test has no class folders, so it was left out.")
     else:
@@ -83,11 +86,13 @@ def _scan(root: Path) -> Scan:
     names = sorted((name for name in classes if name.lower() not in UNLABELED), key=natural)
     if len(names) < 2:
         raise DataError(f"{root} must have at least 2 classes, got {len(names)}" + (f": {names[0]}" if names else ""))
+    if loose:
+        notes.append(f"Left out, since they lie in no class folder: {listed(loose)}.")
     unknown = sorted(set(test) - set(names), key=natural)
     if unknown:
         raise DataError(f"class {shown(unknown[0])!r} of {root / by_name['test']} has no folder in train")
 
-    seen = {_identity(root), *(_identity(root / name) for name in top)}
+    seen = {_identity(root), *(_identity(Path(path)) for part in (top, train, test) for path in part.values())}
     files: list[Found] = []
     labels: list[int] = []
 
@@ -111,18 +116,16 @@ def _scan(root: Path) -> Scan:
             add(f"{by_name['test']}/{name}", label)
     missing = [name for name in names if test and name not in test]
     if missing:
-        notes.append(f"The test part has no images of: {_listed(missing)}.")
+        notes.append(f"The test part has no images of: {listed(missing)}.")
     return Scan(root, tuple(files), tuple(labels), num_train, tuple(map(shown, names)), bool(test), tuple(notes))
 
 
-def _folders(folder: Path) -> dict[str, str]:
-    """Return {name: path} of the folders in a folder; hidden ones and those that macOS packs into zips left out."""
+def _folders(folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Return {name: path} of a folder's folders and the names of its files; neither hidden ones nor macOS's extras."""
     with os.scandir(folder) as entries:
-        return {
-            entry.name: entry.path
-            for entry in entries
-            if entry.is_dir() and not entry.name.startswith(".") and entry.name != "__MACOSX"
-        }
+        visible = [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
+    folders = {entry.name: entry.path for entry in visible if entry.is_dir()}
+    return folders, [entry.name for entry in visible if entry.name not in folders]
 
 
 def _files(root: Path, folder: str, seen: set[tuple[int, int]]) -> list[Found]:
@@ -148,9 +151,9 @@ def _files(root: Path, folder: str, seen: set[tuple[int, int]]) -> list[Found]:
                         todo.append(path)
                 elif entry.is_file():
                     stat = entry.stat()
-                    found.append(Found(path, stat.st_size, stat.st_mtime_ns))
+                    found.append(Found(path, stat.st_size, stat.st_mtime_ns, stat.st_mode))
                 elif entry.is_symlink():
-                    found.append(Found(path, 0, 0))
+                    found.append(Found(path, 0, 0, 0))
     return sorted(found)
 
 
@@ -165,11 +168,11 @@ def natural(name: str) -> tuple[list[str | int], str]:
 
 
 def shown(name: str) -> str:
-    """Return a file name as text that can be stored and printed; bytes that are no UTF-8 become question marks."""
+    """Return a file name as text that can be stored and printed; bytes that are no UTF-8 are replaced."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 
-def _listed(names: list[str], most: int = 5) -> str:
+def listed(names: list[str], most: int = 5) -> str:
     """Return the first few names as text, and how many more there are."""
     text = ", ".join(map(shown, sorted(names, key=natural)[:most]))
     return text + (f" and {len(names) - most:,} more" if len(names) > most else "")

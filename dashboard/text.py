@@ -1,0 +1,135 @@
+"""The words a person reads, and how numbers are written, in one place. No streamlit.
+
+`escape` makes a text that somebody typed (run, class and folder names) safe inside markdown; `plotly_safe` inside a chart.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+METHODS = {"supervised": "Supervised", "mixmatch": "MixMatch", "fixmatch": "FixMatch", "flexmatch": "FlexMatch"}
+METHOD_HELP = (
+    "Supervised learns from the labelled images alone. MixMatch averages and sharpens its guesses for the others and mixes images. "
+    "FixMatch keeps a guess only above a fixed confidence and asks a distorted view to agree. FlexMatch gives each class its own threshold."
+)
+DATA = {"digits": "Digits", "cifar10": "CIFAR-10", "folder": "My own folder"}
+DATA_HELP = {
+    "digits": "1,797 real handwritten digits (8 x 8 scans, shown enlarged). Part of scikit-learn: works at once, offline.",
+    "cifar10": "50,000 small colour photographs in ten classes. Downloaded on first use (170 MB).",
+    "folder": "A folder with train/<class>/ and, if you have them, train/unlabeled/ and test/<class>/; or just <class>/.",
+}
+DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "NVIDIA GPU", "mps": "Apple GPU"}
+
+STATE_LINES = {
+    "queued": "This run waits for the one before it; on one machine they train one after the other.",
+    "queued_dead": "This run was waiting when the program that started it ended. Resume puts it in the queue of this one.",
+    "running": "",
+    "pausing": "The step in hand is being ended and a checkpoint written.",
+    "paused": "Paused with a checkpoint: Resume goes on exactly where it was, Step takes one step.",
+    "stopping": "The step in hand is being ended and a checkpoint written.",
+    "stopped": "Stopped before its end, with a checkpoint: Resume goes on where it was.",
+    "failed": "This run failed and trains no further. Once the cause is gone, Resume goes on from its last checkpoint.",
+    "diverged": "The numbers became infinite, so training was ended; the last good checkpoint is kept. Try a smaller learning rate.",
+    "interrupted": "The program that trained this run ended in the middle. Resume goes on from its last checkpoint.",
+}
+
+EMPTY_TITLE = "Nothing has been trained here yet"
+EMPTY_TEXT = (
+    "Press **Start**: a small network learns to read handwritten digits from a handful of labels, "
+    "and you watch how it teaches itself with the images that have none."
+)
+EMPTY_ITEMS = (
+    (":material/show_chart:", "Losses and accuracy", "what the model learns from the labelled images, and from its own guesses"),
+    (":material/filter_alt:", "Mask rate and purity", "how many guesses are confident enough to learn from, and how many of those are right"),
+    (":material/equalizer:", "A threshold for each class", "FlexMatch asks less confidence of the classes that are hard to learn"),
+    (":material/grid_view:", "The images themselves", "weak view, distorted view, the guessed label, kept or not, right or wrong"),
+)
+
+CHARTS = {
+    "loss": ("Losses", "Total = labelled + weight x unlabelled. The unlabelled loss may rise while the mask opens: more images count."),
+    "loss/supervised": ("Loss", "Cross-entropy on the few labelled images. It reaches 0 soon: they are learnt by heart, which is not the goal."),
+    "accuracy": ("Accuracy", "Test images, by the averaged weights (EMA) and by the raw ones; dashed: the labelled images, soon learnt by heart."),
+    "mask/fixmatch": ("Mask rate and purity", "Share of guesses kept, and share of the kept that are right. Purity falling while the mask opens: it believes its own errors."),
+    "mask/flexmatch": ("Mask rate and purity", "Starts at 100 % by design: every threshold is 0 until classes are learnt. Then: kept, and right among the kept."),
+    "mask/mixmatch": ("The guesses", "MixMatch keeps every guess. Purity: share that is right; confidence: how sure the model is of them."),
+    "threshold": ("Class thresholds", "FlexMatch's threshold for each class over time. A class that lags gets a lower one and so more examples."),
+    "lanes": ("Thresholds now", "Bar: the threshold a class has at the moment. Line: the fixed tau that FixMatch would ask of all."),
+    "pseudo": ("Kept pseudo-labels by class", "How often each class was taken as a pseudo-label lately. Even bars: the classes grow together."),
+}
+CHART_ALT = {
+    "loss": "Line chart of the training losses over the steps",
+    "accuracy": "Line chart of the accuracies over the steps, in percent",
+    "mask": "Line chart of mask rate, purity and confidence of the pseudo-labels over the steps, in percent",
+    "threshold": "Line chart of FlexMatch's threshold of each class over the steps",
+    "lanes": "Bar chart of FlexMatch's present threshold of each class, with the fixed threshold as a line",
+    "pseudo": "Bar chart of the kept pseudo-labels of each class",
+}
+TILE_HELP = {
+    "test": "Share of the test images that the averaged weights (EMA) get right. Never used to choose anything.",
+    "raw": "The same with the weights as they are at this step, without averaging.",
+    "mask": "Share of the unlabelled images whose guess is confident enough to be kept in this step.",
+    "purity": "Share of the kept guesses that are right. Uses the hidden labels: a look behind the scenes, never part of training.",
+    "confidence": "Largest class probability of the guess, on average.",
+    "loss": "Total loss: labelled + weight x unlabelled.",
+    "labeled": "Share of the labelled images that the averaged weights get right.",
+}
+SHEET_TITLE = "Unlabelled images, as the model sees them"
+SHEET_TEXT = {
+    "flexmatch": "Top: weak view, from which the label is guessed. Below: strong view, which must agree. Bar: confidence; tick: the class's threshold.",
+    "fixmatch": "Top: weak view, from which the label is guessed. Below: strong view, which must agree. Bar: confidence; tick: the threshold tau.",
+    "mixmatch": "Top: a weak view. Below: a strong view, which MixMatch doesn't train on. Bar: confidence before sharpening; MixMatch keeps every guess.",
+    "supervised": "Supervised learns nothing from these images; this is what it would guess. Top: weak view, below: strong view.",
+}
+SHEET_WAIT = "The images appear with the first evaluation."
+
+
+def escape(text: str) -> str:
+    """Return markdown that shows the text as it was typed: no link, no HTML, no formula, no icon, on one line."""
+    flat = re.sub(r"\s+", " ", text)
+    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~$:&@/])", r"\\\1", flat)
+
+
+def plotly_safe(text: str) -> str:
+    """Return the text for a chart, where tags would be formatting."""
+    return html.escape(text, quote=False)
+
+
+def shorten(text: str, most: int = 60) -> str:
+    """Cut the middle out of a long text: both ends of a path matter."""
+    return text if len(text) <= most else text[: most // 2 - 1] + "…" + text[-(most // 2) :]
+
+
+def data_name(source: str) -> str:
+    """Name of a data source: "Digits", or the last part of a folder's path."""
+    if source.startswith("folder:"):
+        return "folder " + shorten(source.removeprefix("folder:").rstrip("/\\").replace("\\", "/").rpartition("/")[2], 40)
+    return DATA.get(source, source)
+
+
+def percent(value: float | None, digits: int = 1) -> str | None:
+    """Write a fraction as percent; None where there is no value."""
+    return None if value is None or value != value else f"{100 * value:.{digits}f} %"
+
+
+def duration(seconds: float) -> str:
+    """Write a time: 4.2 s, 38 s, 2 min 05 s, 3 h 12 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    if seconds < 3570:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes} min {rest:02d} s"
+    hours, rest = divmod(round(seconds / 60), 60)
+    return f"{hours:,} h {rest:02d} min"
+
+
+def number(value: float) -> str:
+    """Write a count with thin groups: 12 345; rates lose the digits that mean nothing."""
+    rounded = round(value) if value < 1000 else round(value, -2) if value >= 10_000 else round(value, -1)
+    return f"{rounded:,}".replace(",", "\u202f")
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,0 +1,102 @@
+"""Which images are labelled, which unlabelled, which validate: class-balanced and nested.
+
+One seeded permutation per class and one seeded order of the classes give, dealt out in turn, ONE sequence of all
+labelled images. The labelled subset is its first n, so 10 labels lie inside 20. The validation part is dealt in the
+same way from the other end of the permutations, so its size never changes which images are labelled (unless a class
+runs out), nor the number of labels which images validate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sslcore.config import ConfigError
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Ascending int64 positions in an ImageSet's training images, on the CPU."""
+
+    labeled: Tensor  # (n,)
+    unlabeled: Tensor  # (m,): may hold the labelled ones too, never a validation image
+    val: Tensor  # (v,)
+
+
+def make_split(
+    labels: Tensor,
+    num_classes: int,
+    *,
+    num_labels: int,
+    num_val: int,
+    include_labeled: bool,
+    generator: torch.Generator,
+) -> Split:
+    """Split the training images; labels (N,) int64, -1 = truth unknown, these are never labelled nor validated on.
+
+    The counts of two classes differ by at most one as long as no class runs out. Draws from `generator` (CPU) do not
+    depend on the numbers asked for. ConfigError where the images do not suffice; the unlabelled part may be empty.
+    """
+    labels = labels.cpu()
+    order = torch.randperm(num_classes, generator=generator)
+    members = [torch.nonzero(labels == label).flatten() for label in range(num_classes)]
+    shuffled = [part[torch.randperm(len(part), generator=generator)] for part in members]
+    total = sum(len(part) for part in members)
+    _check(total, num_classes, num_labels, num_val, [len(part) for part in members])
+
+    # A class keeps its first image for training, so that every class can be labelled.
+    val = _deal([part[1:].flip(0) for part in shuffled], order)[:num_val]
+    validates = torch.zeros(len(labels), dtype=torch.bool)
+    validates[val] = True
+    labeled = _deal([part[~validates[part]] for part in shuffled], order)[:num_labels]
+    pool = ~validates
+    if not include_labeled:
+        pool[labeled] = False
+    return Split(labeled.sort().values, torch.nonzero(pool).flatten(), val.sort().values)
+
+
+def _check(total: int, num_classes: int, num_labels: int, num_val: int, per_class: list[int]) -> None:
+    if min(per_class) == 0:
+        raise ConfigError(f"class {per_class.index(0)} has no labelled training image")
+    if num_labels < num_classes:
+        raise ConfigError(f"data.labels must be at least {num_classes}, one for each class, got {num_labels}")
+    if not 0 <= num_val <= total - num_classes:
+        raise ConfigError(
+            f"data.val must be from 0 to {total - num_classes:,} ({total:,} labelled training images, less one of each "
+            f"class), got {num_val:,}"
+        )
+    if num_labels > total - num_val:
+        cut = f" less {num_val:,} for validation" if num_val else ""
+        there = f"{total:,} labelled training images{cut}"
+        raise ConfigError(f"data.labels must be at most {total - num_val:,} ({there}), got {num_labels:,}")
+
+
+def _deal(piles: list[Tensor], order: Tensor) -> Tensor:
+    """Return the members of all piles in turn: the first of each in the given order, then the second of each, ...
+
+    An empty pile is passed over.
+    """
+    turn = torch.cat([torch.arange(len(pile)) for pile in piles])
+    seat = torch.cat(
+        [torch.full((len(pile),), place) for pile, place in zip(piles, order.argsort().tolist(), strict=True)]
+    )
+    return torch.cat(piles)[(turn * len(piles) + seat).argsort()]
+
+
+def hold_out(names: Sequence[str], labels: NDArray[np.int64], amounts: Sequence[int]) -> NDArray[np.bool_]:
+    """Choose `amounts[c]` positions of each class c, by the hash of their names: the same on every machine and run.
+
+    Returns (N,) bool. More asked for are a superset of fewer, and a new name changes no other's place in the order.
+    """
+    chosen = np.zeros(len(names), np.bool_)
+    ranks = [hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest() for name in names]
+    for label, amount in enumerate(amounts):
+        members = sorted(np.flatnonzero(labels == label).tolist(), key=lambda position: ranks[position])
+        chosen[members[:amount]] = True
+    return chosen

@@ -1,0 +1,80 @@
+"""The nets: sizes, gradients everywhere, weights from the given generator alone."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sslcore import models
+from sslcore.config import ModelConfig
+from sslcore.models.norm import BatchNorm, frozen_statistics
+from sslcore.models.wide_resnet import WideResNet
+
+
+def make(config: ModelConfig, seed: int = 0, channels: int = 3) -> nn.Module:
+    return models.build(config, channels, 10, torch.Generator().manual_seed(seed))
+
+
+def test_wide_resnet_28_2_has_the_papers_size() -> None:
+    assert sum(p.numel() for p in make(ModelConfig()).parameters()) == 1_467_610
+
+
+@pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(depth=10, widen_factor=1), ModelConfig(net="lesson", width=8)])
+def test_every_parameter_gets_a_gradient(config: ModelConfig) -> None:
+    model = make(config)
+    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    F.cross_entropy(model(images), torch.arange(4)).backward()
+    dead = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert dead == []
+
+
+def test_every_convolution_of_a_block_sees_activated_input() -> None:
+    """The TensorFlow form: the first convolution of stages 2 and 3 too (a LeakyReLU's output has few negative values below -0.1 x max)."""
+    model = WideResNet(10, 1, 10)
+    model.init_weights(torch.Generator().manual_seed(0))
+    seen: dict[int, torch.Tensor] = {}
+    for k, block in enumerate(model.blocks):
+        block.conv1.register_forward_pre_hook(lambda _, inputs, k=k: seen.__setitem__(k, inputs[0]))
+        block.bn1.register_forward_hook(lambda _, inputs, out, k=k: seen.__setitem__(100 + k, out))
+    model(torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(1)))
+    for k in range(3):
+        torch.testing.assert_close(seen[k], F.leaky_relu(seen[100 + k], 0.1))
+
+
+def test_shortcuts_are_activated_in_stage_one_only() -> None:
+    model = WideResNet(10, 2, 10)
+    assert [block.activate_before_residual for block in model.blocks] == [True, False, False]
+
+
+@pytest.mark.parametrize("net", ["wrn", "lesson"])
+def test_weights_come_from_the_generator_alone(net: str) -> None:
+    config = ModelConfig(net=net, depth=10)
+    torch.manual_seed(1)
+    a = make(config, seed=3).state_dict()
+    torch.manual_seed(2)
+    b, c = make(config, seed=3).state_dict(), make(config, seed=4).state_dict()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert any(not torch.equal(a[name], c[name]) for name in a)
+
+
+def test_initial_deviation_is_that_of_the_tensorflow_code() -> None:
+    conv = make(ModelConfig()).blocks[11].conv2
+    assert conv.weight.std().item() == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.02)
+
+
+def test_batchnorm_equals_torchs_and_can_leave_its_statistics_alone() -> None:
+    images = torch.randn(8, 5, 4, 4, generator=torch.Generator().manual_seed(0)) * 3 + 1
+    ours, theirs = BatchNorm(5, momentum=0.3), nn.BatchNorm2d(5, eps=1e-3, momentum=0.3)
+    torch.testing.assert_close(ours(images), theirs(images))
+    torch.testing.assert_close(ours.running_var, theirs.running_var)
+    before = copy.deepcopy(ours.state_dict())
+    with frozen_statistics(ours):
+        torch.testing.assert_close(ours(images * 2), theirs(images * 2), msg="training-mode statistics of the batch")
+    assert all(torch.equal(before[name], value) for name, value in ours.state_dict().items())
+    ours.eval(), theirs.eval()
+    theirs.load_state_dict(before, strict=False)
+    torch.testing.assert_close(ours(images), theirs(images))

@@ -82,7 +82,7 @@ def test_works_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_unknown_source() -> None:
-    with pytest.raises(ConfigError, match="data.source must be one of digits, cifar10, folder:PATH, got 'mnist'"):
+    with pytest.raises(ConfigError, match=r"data\.source must be one of digits, cifar10, folder:PATH, got 'mnist'"):
         data.load(DataConfig(source="mnist"))
     with pytest.raises(ConfigError, match="got 'folder:'"):
         data.load(DataConfig(source="folder:"))
@@ -105,7 +105,8 @@ def test_data_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_importing_data_imports_no_source() -> None:
-    code = "import sys, sslcore.data; print([m for m in ('sklearn', 'torchvision', 'streamlit', 'pandas') if m in sys.modules])"
+    slow = ("sklearn", "torchvision", "streamlit", "pandas")
+    code = f"import sys, sslcore.data; print([name for name in {slow} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1]
     )

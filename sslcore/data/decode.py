@@ -27,14 +27,16 @@ WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 def decode(path: str, size: int) -> NDArray[np.uint8]:
     """Return the image as (size, size, 3) uint8; raises whatever Pillow raises for a file it can't read."""
     with Image.open(path, formats=formats()) as image:
-        # A JPEG decodes straight to 1/2, 1/4 or 1/8; twice the wanted size leaves the resize its antialiasing.
+        # A JPEG decodes straight to 1/2, 1/4 or 1/8; twice the wanted size leaves the resize its antialiasing. Its last
+        # line may then stand for less than a whole one: a stretch of far less than one of our pixels.
         image.draft(None, (2 * size, 2 * size))
         ImageOps.exif_transpose(image, in_place=True)
         rgb = to_rgb(image)
     width, height = rgb.size
     if (width, height) != (size, size):
         side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
+        # Half a pixel counts where pixels are resampled anyway; where they are not, it would blur them.
+        left, top = ((length - side) // 2 if side == size else (length - side) / 2 for length in (width, height))
         box = (left, top, left + side, top + side)
         rgb = rgb.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
     return np.asarray(rgb)

@@ -1,0 +1,296 @@
+"""A run's life in a background thread: every state and command, from this process and from another."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from sslcore import checkpoint, keyframes, presets
+from sslcore import events as ev
+from sslcore.config import METHOD_NAMES, ConfigError
+from sslcore.lab import Lab
+from sslcore.lab import lab as lab_of
+from sslcore.session import evaluate_run, train_run
+from sslcore.store import Store
+from tests.test_trainer import assert_same
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    made = Lab(Store(tmp_path))
+    yield made
+    made.close()
+
+
+def config(method: str = "flexmatch", **settings: str):  # type: ignore[no-untyped-def]
+    return presets.build("smoke", method, {"train.threads": "1", **settings})
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.005)
+
+
+def wait(lab: Lab, run_id: str, *states: str) -> ev.Run:
+    until(lambda: lab.store.run(run_id).state in states)
+    return lab.store.run(run_id)
+
+
+LONG = {"train.steps": "100000", "train.evals": "1"}
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_a_run_finishes_and_leaves_what_it_should(lab: Lab, method: str) -> None:
+    low = {"method.threshold": "0.2"} if method == "fixmatch" else {}  # so that 30 steps keep something
+    run = wait(lab, lab.start(config(method, **low), preset="smoke"), ev.FINISHED, ev.FAILED)
+    assert run.state == ev.FINISHED, run.error
+    folder = lab.store.folder(run.id)
+    assert run.step == run.steps == 30 and run.seconds > 0 and run.ended is not None
+    assert 0 <= run.summary["test_accuracy"] <= 1 and 0 <= run.summary["test_accuracy_raw"] <= 1
+    assert evaluate_run(lab.store, run.id) == {
+        "step": 30, **{key: run.summary[key] for key in ("test_accuracy", "test_accuracy_raw", "weights_sha256")}
+    }  # fmt: skip
+    evals = lab.store.points(run.id, ev.EVAL)
+    assert evals["step"].tolist() == [10, 20, 30]
+    assert evals["eval/test/accuracy"][-1] == pytest.approx(run.summary["test_accuracy"], abs=1e-6)
+    for name in ("eval/train/accuracy", "eval/test/loss/raw", "eval/test/top5"):
+        assert name in evals
+    train = lab.store.points(run.id, ev.TRAIN)
+    assert train["step"][0] == 1 and train["step"][-1] == 30
+    assert ("train/mask_rate" in train) == (method in ("fixmatch", "flexmatch")), "MixMatch keeps all: it has no mask"
+    assert ("train/purity" in train) == (method != "supervised")
+    assert len(lab.store.arrays(run.id, "flex/threshold")[0]) == (0 if method != "flexmatch" else len(lab.store.arrays(run.id, "flex/count")[0]))
+    assert keyframes.steps(folder) == [0, 10, 20, 30]
+    frame, probe = keyframes.load(folder, 30), keyframes.probe(folder)
+    assert frame["weak_probs"].shape == (64, 10) and frame["confusion"].sum() == len(probe["test_truth"]) == 360
+    right = (frame["test_pred"] == probe["test_truth"]).mean()
+    assert right == pytest.approx(run.summary["test_accuracy"]) == pytest.approx(frame["confusion"].trace() / 360)
+    assert frame["hist_right"].sum() + frame["hist_wrong"].sum() == 360
+    assert json.loads((folder / checkpoint.META).read_text())["step"] == 30
+    assert not (folder / checkpoint.BEST).exists()
+
+
+def test_best_is_kept_where_there_is_a_validation_part(lab: Lab) -> None:
+    run = wait(lab, lab.start(config("fixmatch", **{"data.val": "40"})), ev.FINISHED)
+    points = lab.store.points(run.id, ev.EVAL)
+    best = points["eval/val/accuracy"].argmax()
+    state = checkpoint.load(lab.store.folder(run.id) / checkpoint.BEST)
+    assert state["step"] == points["step"][best] == run.summary["best_step"]
+    assert run.summary["test_accuracy_at_best"] == pytest.approx(points["eval/test/accuracy"][best], abs=1e-6)
+
+
+def test_pause_step_set_resume_stop(lab: Lab) -> None:
+    run_id = lab.start(config(**LONG))
+    until(lambda: lab.store.run(run_id).step > 5)
+    lab.pause(run_id)
+    lab.pause(run_id)
+    paused = wait(lab, run_id, ev.PAUSED)
+    assert checkpoint.load(lab.store.folder(run_id) / checkpoint.LAST)["step"] == paused.step
+    time.sleep(0.1)
+    assert lab.store.run(run_id).step == paused.step
+
+    lab.step(run_id)
+    until(lambda: lab.store.run(run_id).step == paused.step + 1)
+    assert wait(lab, run_id, ev.PAUSED).step == paused.step + 1
+
+    lab.set(run_id, {"method.threshold": "0.0"})
+    lab.resume(run_id)
+    lab.resume(run_id)
+    until(lambda: lab.store.run(run_id).step > paused.step + 5)
+    assert lab.store.run(run_id).changed
+    changed = [e for e in lab.store.events(run_id) if e.kind == "set"]
+    assert [(e.step, e.data) for e in changed] == [(paused.step + 1, {"method.threshold": 0.0})]
+    with pytest.raises(ConfigError, match=r"train\.batch can't change during a run; these can: method\.threshold"):
+        lab.set(run_id, {"train.batch": 5})
+    with pytest.raises(ConfigError, match=r"method\.threshold must be a number from 0\.0 to 1\.0, got 7"):
+        lab.set(run_id, {"method.threshold": "7"})
+
+    lab.stop(run_id)
+    stopped = wait(lab, run_id, ev.STOPPED)
+    lab.resume(run_id)
+    until(lambda: lab.store.run(run_id).step > stopped.step)
+    assert lab.store.run(run_id).config["method"]["threshold"] == 0.0
+    lab.stop(run_id)
+    wait(lab, run_id, ev.STOPPED)
+    points = lab.store.points(run_id, ev.TRAIN, limit=10**6)
+    assert (torch.tensor(points["step"]).diff() > 0).all(), "no step is logged twice"
+
+
+def test_one_at_a_time_the_others_queue(lab: Lab) -> None:
+    first, second = lab.start(config(**LONG)), lab.start(config())
+    until(lambda: lab.store.run(first).step > 3)
+    assert lab.store.run(second).state == ev.QUEUED
+    third = lab.start(config())
+    lab.pause(third)
+    assert lab.store.run(third).state == ev.PAUSED, "a queued run is paused at once"
+    lab.pause(first)
+    assert wait(lab, second, ev.FINISHED).state == ev.FINISHED, "a paused run frees its slot"
+    assert lab.store.run(first).state == ev.PAUSED
+    lab.stop(third)
+    assert lab.store.run(third).state == ev.STOPPED
+
+
+def test_divergence_is_said_and_the_last_good_checkpoint_stays(lab: Lab) -> None:
+    run_id = lab.start(config("supervised", **LONG))
+    until(lambda: (lab.store.folder(run_id) / checkpoint.LAST).exists())
+    lab.set(run_id, {"optim.lr": 10.0})
+    run = wait(lab, run_id, ev.DIVERGED, ev.STOPPED)
+    assert run.state == ev.DIVERGED and "nan" in run.error or "inf" in run.error or "finite" in run.error
+    state = checkpoint.load(lab.store.folder(run_id) / checkpoint.LAST)
+    assert all(torch.isfinite(value).all() for value in state["model"].values())
+    evaluate_run(lab.store, run_id)
+
+
+def test_a_failure_shows_its_traceback_and_the_next_run_starts(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sslcore.methods.flexmatch import FlexMatch
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a shape that nobody expected")
+
+    monkeypatch.setattr(FlexMatch, "step", broken)
+    run = wait(lab, lab.start(config()), ev.FAILED)
+    assert "Traceback" in run.error and "a shape that nobody expected" in run.error
+    assert wait(lab, lab.start(config("supervised")), ev.FINISHED).state == ev.FINISHED
+
+
+def test_bad_data_fails_with_one_sentence(lab: Lab) -> None:
+    run = wait(lab, lab.start(config(**{"data.labels": "9999"})), ev.FAILED)
+    assert "data.labels" in run.error and "9,999" in run.error and "Traceback" not in run.error
+    run = wait(lab, lab.start(config(**{"data.source": "folder:/nowhere/at/all"})), ev.FAILED)
+    assert "/nowhere/at/all" in run.error and "Traceback" not in run.error
+
+
+def test_a_damaged_checkpoint_is_named_and_not_overwritten(lab: Lab) -> None:
+    run_id = lab.start(config(**LONG))
+    until(lambda: (lab.store.folder(run_id) / checkpoint.LAST).exists())
+    lab.pause(run_id)
+    wait(lab, run_id, ev.PAUSED)
+    path = lab.store.folder(run_id) / checkpoint.LAST
+    path.write_bytes(path.read_bytes()[:1000])
+    lab.resume(run_id)
+    run = wait(lab, run_id, ev.FAILED)
+    assert "last.pt" in run.error and "Traceback" not in run.error and path.stat().st_size == 1000
+
+
+def test_closing_leaves_a_checkpoint_and_an_interrupted_run(tmp_path: Path) -> None:
+    first = Lab(Store(tmp_path))
+    run_id, waiting = first.start(config(**LONG)), first.start(config())
+    until(lambda: first.store.run(run_id).step > 3)
+    began = time.monotonic()
+    first.close()
+    assert time.monotonic() - began < 3
+    run = first.store.run(run_id)
+    assert run.state == ev.INTERRUPTED
+    assert checkpoint.load(first.store.folder(run_id) / checkpoint.LAST)["step"] == run.step
+    assert first.store.run(waiting).state == ev.QUEUED
+
+
+def test_one_lab_a_folder_even_for_many_threads(tmp_path: Path) -> None:
+    found: list[Lab] = []
+    threads = [threading.Thread(target=lambda: found.append(lab_of(tmp_path))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(map(id, found))) == 1
+    found[0].close()
+
+
+# The child trains 40 steps, writes a checkpoint at step 23 and is killed at step 37, in the middle of everything.
+CHILD = """
+import os, signal, sys, threading
+from sslcore import presets, recorder
+from sslcore.session import train_run
+from sslcore.store import Store
+after, save = recorder.Recorder.after_step, recorder.Recorder.save
+def patched(self, output, u_index):
+    after(self, output, u_index)
+    if self.trainer.step == 23:
+        save(self)
+    if self.trainer.step == 37:
+        os.kill(os.getpid(), signal.SIGKILL)
+recorder.Recorder.after_step = patched
+recorder.Recorder.save = lambda self: None  # no checkpoint by the clock: it would depend on the machine's load
+store = Store(sys.argv[1])
+config = presets.build("smoke", sys.argv[2], {"train.steps": 41, "train.evals": 4, "train.threads": 2})
+run_id = store.create(config)
+store.move(run_id, "running", only_from=["queued"])
+train_run(store, run_id, threading.Event())
+"""
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_killed_and_resumed_equals_never_stopped(tmp_path: Path, method: str) -> None:
+    child = subprocess.run([sys.executable, "-c", CHILD, str(tmp_path), method], capture_output=True, timeout=120)
+    assert child.returncode == -signal.SIGKILL, child.stderr.decode()
+    lab = Lab(Store(tmp_path))
+    (killed,) = lab.store.runs()
+    assert killed.state == ev.INTERRUPTED
+    assert checkpoint.load(lab.store.folder(killed.id) / checkpoint.LAST)["step"] == 23
+    lab.resume(killed.id)
+    assert wait(lab, killed.id, ev.FINISHED, ev.FAILED).state == ev.FINISHED, lab.store.run(killed.id).error
+
+    settings = {"train.steps": "41", "train.evals": "4", "train.threads": "2"}
+    straight = wait(lab, lab.start(presets.build("smoke", method, settings)), ev.FINISHED)
+    states = [checkpoint.load(lab.store.folder(run_id) / checkpoint.LAST) for run_id in (killed.id, straight.id)]
+    assert_same(*states, but=("/seconds",))
+    a, b = (lab.store.points(run_id, ev.EVAL) for run_id in (killed.id, straight.id))
+    assert a.keys() == b.keys() and all((a[name] == b[name]).all() for name in a if name != "seconds")
+    frames = [keyframes.load(lab.store.folder(run_id), 41) for run_id in (killed.id, straight.id)]
+    assert all((frames[0][name] == frames[1][name]).all() for name in frames[0])
+    lab.close()
+
+
+def test_commands_reach_a_run_in_another_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sslcore", "train", "--preset", "smoke", "--steps", "100000", "--root", str(tmp_path), "--json", "--set", "train.threads=1", "--set", "train.evals=1"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    store = Store(tmp_path)
+    until(lambda: any(run.step > 3 for run in store.runs()), 60)
+    (run,) = store.runs()
+    here = Lab(store)
+    assert store.run(run.id).state == ev.RUNNING, "a living owner is not interrupted"
+    here.set(run.id, {"method.threshold": 0.5})
+    until(lambda: store.run(run.id).changed)
+    here.pause(run.id)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 130 and json.loads(out)["status"] == "paused", err
+    here.resume(run.id)
+    until(lambda: store.run(run.id).state == ev.RUNNING and store.run(run.id).pid == os.getpid())
+    here.stop(run.id)
+    wait(here, run.id, ev.STOPPED)
+    here.close()
+
+
+def test_a_queued_run_of_a_dead_process_waits_for_the_person(tmp_path: Path) -> None:
+    code = "import sys; from sslcore.store import Store; from sslcore import presets; print(Store(sys.argv[1]).create(presets.build('smoke')))"
+    out = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    lab = Lab(Store(tmp_path))
+    waiting = out.stdout.strip()
+    wait(lab, lab.start(config("supervised")), ev.FINISHED)
+    assert lab.store.run(waiting).state == ev.QUEUED
+    lab.resume(waiting)
+    assert wait(lab, waiting, ev.FINISHED).state == ev.FINISHED
+    lab.close()
+
+
+def test_a_deleted_run_is_not_an_error_for_its_thread(lab: Lab) -> None:
+    run_id = lab.start(config(**LONG))
+    until(lambda: lab.store.run(run_id).step > 3)
+    lab.stop(run_id)
+    wait(lab, run_id, ev.STOPPED)
+    lab.store.delete(run_id)
+    assert lab.store.runs() == []
+    with pytest.raises(ValueError, match="no run is called"):
+        train_run(lab.store, run_id, threading.Event())

@@ -29,12 +29,16 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    top = Parser(prog="python -m sslcore", description="Semi-supervised image classification: train, steer and read runs.")
+    top = Parser(
+        prog="python -m sslcore", description="Semi-supervised image classification: train, steer and read runs."
+    )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
 
     def command(name: str, help: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
-        made.add_argument("--root", default=None, help="folder of the runs (default: checkpoints/ of the repository, or SSLLAB_ROOT)")
+        made.add_argument(
+            "--root", default=None, help="folder of the runs (default: checkpoints/ of the repository, or SSLLAB_ROOT)"
+        )
         made.add_argument("--json", action="store_true", help="print one JSON value on stdout and nothing else")
         made.set_defaults(run=run)
         return made
@@ -43,11 +47,22 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--preset", default=presets.DEFAULT, help=", ".join(presets.PRESETS))
     train.add_argument("--method", default="", help=", ".join(cfg.METHOD_NAMES))
     train.add_argument("--data", help="digits, cifar10, or folder:PATH")
-    for name, path in (("labels", "data.labels"), ("seed", "train.seed"), ("steps", "train.steps"), ("device", "train.device")):
+    for name, path in (
+        ("labels", "data.labels"),
+        ("seed", "train.seed"),
+        ("steps", "train.steps"),
+        ("device", "train.device"),
+    ):
         spec = cfg.find(RunConfig(), path)
         train.add_argument(f"--{name}", help=f"{spec.metadata['help']} ({cfg.allowed(spec)})")
     train.add_argument("--name", default="", help="a name for the run")
-    train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting, such as optim.lr=0.05; repeatable")
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other setting, such as optim.lr=0.05; repeatable",
+    )
 
     for name, help, run in (
         ("resume", "go on with a run that rests, in this process", _resume),
@@ -68,7 +83,9 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--net", default="all", choices=("all", "lesson", "wrn"), help="which net")
     bench.add_argument("--method", default="all", choices=("all", *cfg.METHOD_NAMES), help="which method")
     bench.add_argument("--steps", type=int, default=30, help="timed steps of each, at most (default 30)")
-    bench.add_argument("--seconds", type=float, default=15.0, help="seconds for each, at most, but never under 3 steps (default 15)")
+    bench.add_argument(
+        "--seconds", type=float, default=15.0, help="seconds for each, at most, but never under 3 steps (default 15)"
+    )
     bench.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
 
     data = command("data", "list the data sources, or load one and describe it", _data)
@@ -84,7 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigError, StoreError) as error:
         return _bad_usage(str(error))
     except ValueError as error:
-        if type(error).__module__.startswith("sslcore."):  # DataError, CheckpointError: told apart without importing torch
+        if type(error).__module__.startswith(
+            "sslcore."
+        ):  # DataError, CheckpointError: told apart without importing torch
             return _bad_usage(str(error))
         raise
     except KeyboardInterrupt:
@@ -115,8 +134,16 @@ def _assignment(text: str) -> tuple[str, str]:
 
 def _train(args: argparse.Namespace) -> int:
     settings: dict[str, Any] = dict(_assignment(text) for text in args.set)
-    typed = {"data.source": args.data, "data.labels": args.labels, "train.seed": args.seed, "train.steps": args.steps, "train.device": args.device}
-    config = presets.build(args.preset, args.method, settings | {path: value for path, value in typed.items() if value is not None})
+    typed = {
+        "data.source": args.data,
+        "data.labels": args.labels,
+        "train.seed": args.seed,
+        "train.steps": args.steps,
+        "train.device": args.device,
+    }
+    config = presets.build(
+        args.preset, args.method, settings | {path: value for path, value in typed.items() if value is not None}
+    )
     _check_data(config, quiet=args.json)
     lab = Lab(_store(args))
     return _follow(lab, lab.start(config, args.preset, args.name), args)
@@ -131,8 +158,14 @@ def _check_data(config: RunConfig, quiet: bool) -> None:
 
     device = choose_device(config.train.device)
     images = data.load(config.data, console.progress(quiet))
-    counts = {"num_labels": config.data.labels, "num_val": config.data.val, "include_labeled": cfg.include_labeled(config)}
-    make_split(images.train_labels, images.num_classes, generator=Generators(config.train.seed, device)["split"], **counts)
+    make_split(
+        images.train_labels,
+        images.num_classes,
+        num_labels=config.data.labels,
+        num_val=config.data.val,
+        include_labeled=cfg.include_labeled(config),
+        generator=Generators(config.train.seed, device)["split"],
+    )
 
 
 def _resume(args: argparse.Namespace) -> int:
@@ -161,7 +194,11 @@ def _evaluate(args: argparse.Namespace) -> int:
     store = _store(args)
     run = store.run(args.run_id)
     found = evaluate_run(store, run.id)
-    _print(console.result(run) | found, args, f"{run.id}: test accuracy {found['test_accuracy']:.2%} (averaged weights), {found['test_accuracy_raw']:.2%} (raw)")
+    _print(
+        console.result(run) | found,
+        args,
+        f"{run.id}: test accuracy {found['test_accuracy']:.2%} (averaged weights), {found['test_accuracy_raw']:.2%} (raw)",
+    )
     return 0
 
 
@@ -169,7 +206,13 @@ def _show(args: argparse.Namespace) -> int:
     store = _store(args)
     store.reconcile()
     run = store.run(args.run_id)
-    shown = console.result(run) | {"name": run.name, "note": run.note, "error": run.error, "config": run.config, "summary": run.summary}
+    shown = console.result(run) | {
+        "name": run.name,
+        "note": run.note,
+        "error": run.error,
+        "config": run.config,
+        "summary": run.summary,
+    }
     events = [{"step": e.step, "time": e.time, "kind": e.kind, **e.data} for e in store.events(run.id)]
     _print(shown | {"events": events}, args, console.describe(run, store.events(run.id)))
     return 0
@@ -220,7 +263,9 @@ def _state(lab: Lab, args: argparse.Namespace) -> int:
 def _bench(args: argparse.Namespace) -> int:
     from sslcore import bench
 
-    found = bench.run(args.device, args.net, args.method, args.steps, args.seconds, args.threads, console.progress(args.json))
+    found = bench.run(
+        args.device, args.net, args.method, args.steps, args.seconds, args.threads, console.progress(args.json)
+    )
     _print(found, args, bench.table(found))
     return 0
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from sslcore.augment.mixup import draw_beta
-from sslcore.augment.views import normalize, strong_view, weak_view
-from sslcore.config import AugmentConfig, RunConfig
+from sslcore.augment.views import WEAK, normalize, strong_view, weak_view
+from sslcore.config import AugmentConfig, MixMatchConfig, RunConfig
 from sslcore.data.image_set import ImageSet
 from sslcore.data.splits import Split
 from sslcore.methods import Method
-from sslcore.methods.base import WEAK, Batch, Mix
+from sslcore.methods.base import Batch, Mix
 from sslcore.rng import Generators
 
 
@@ -36,7 +36,9 @@ class EndlessIndices:
 class BatchStream:
     """Make the batches of a run: gather, augment, normalise. Chance comes from the run's generators alone."""
 
-    def __init__(self, images: ImageSet, split: Split, method: Method, config: RunConfig, generators: Generators) -> None:
+    def __init__(
+        self, images: ImageSet, split: Split, method: Method, config: RunConfig, generators: Generators
+    ) -> None:
         device = images.train_images.device
         self.images, self.method, self.config, self.generators = images, method, config, generators
         self.labeled, self.unlabeled = split.labeled.to(device), split.unlabeled.to(device)
@@ -59,10 +61,12 @@ class BatchStream:
             raw = self.images.train_images[torch.cat([index for _, index in group])]
             pictures.append(view(name, raw, self.images.flip, self.config.augment, self.generators["augment"]))
         x, *u = normalize(torch.cat(pictures), self.mean, self.std).split([len(index) for index in indices])
-        return Batch(x, self.images.train_labels[index_x], tuple(u), u_index, self._mix(sum(len(index) for index in indices)))
+        return Batch(
+            x, self.images.train_labels[index_x], tuple(u), u_index, self._mix(sum(len(index) for index in indices))
+        )
 
     def _mix(self, count: int) -> Mix | None:
-        if self.config.method.name != "mixmatch":
+        if not isinstance(self.config.method, MixMatchConfig):
             return None
         generator = self.generators["mixup"]
         lam = draw_beta(self.config.method.alpha, count, generator, generator.device)

@@ -6,16 +6,17 @@ a step doesn't depend on what is in the pictures).
 
 from __future__ import annotations
 
+import random
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
+from PIL import Image
 
 from sslcore import presets
-from sslcore.augment import pillow_twin
+from sslcore.augment.pillow_twin import pillow_normalize, pillow_strong, pillow_weak
 from sslcore.augment.views import normalize, strong_view, weak_view
 from sslcore.config import METHOD_NAMES, AugmentConfig, RunConfig
 from sslcore.data.image_set import ImageSet
@@ -28,7 +29,9 @@ PAPER_STEPS = 2**20
 Progress = Callable[[str, int, int], None]
 
 
-def run(device: str, net: str, method: str, steps: int, seconds: float, threads: int, progress: Progress | None = None) -> dict[str, Any]:
+def run(
+    device: str, net: str, method: str, steps: int, seconds: float, threads: int, progress: Progress | None = None
+) -> dict[str, Any]:
     """Time what is asked for and return one JSON-able dict; `steps` and `seconds` bound each measurement, 3 steps at the least."""
     chosen = choose_device(device)
     used = prepare_thread(threads)
@@ -86,14 +89,19 @@ def _time_method(net: str, method: str, device: torch.device, steps: int, second
     trainer = Trainer(config, noise(net), device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    times = _timed(trainer.train_step, device, steps, seconds, warm=3 if net == "lesson" or device.type == "cuda" else 1)
+    times = _timed(
+        trainer.train_step, device, steps, seconds, warm=3 if net == "lesson" or device.type == "cuda" else 1
+    )
     median = statistics.median(times)
     row = {
         "net": net, "method": method, "images_per_step": trainer.images_per_step, "seconds_per_step": median, "fastest": min(times),
         "slowest": max(times), "timed_steps": len(times), "images_per_s": trainer.images_per_step / median,
     }  # fmt: skip
     if device.type == "cuda":
-        row |= {"peak_memory_bytes": torch.cuda.max_memory_allocated(), "hours_for_2^20_steps": median * PAPER_STEPS / 3600}
+        row |= {
+            "peak_memory_bytes": torch.cuda.max_memory_allocated(),
+            "hours_for_2^20_steps": median * PAPER_STEPS / 3600,
+        }
     return row
 
 
@@ -109,13 +117,13 @@ def _time_augmentation(net: str, device: torch.device) -> dict[str, Any]:
         normalize(weak_view(raw, images.flip, generator), mean, std)
         normalize(strong_view(raw, images.flip, config, generator), mean, std)
 
-    rng = np.random.default_rng(0)
-    arrays = images.train_images.numpy()
+    rng = random.Random(0)
+    pictures = [Image.fromarray(array.squeeze()) for array in images.train_images.numpy()]
 
     def pillow() -> None:
-        for k in range(count):
-            for picture in (pillow_twin.pillow_weak(arrays[k], rng, images.flip), pillow_twin.pillow_strong(arrays[k], rng, config, images.flip)):
-                pillow_twin.pillow_normalize(picture, images.mean, images.std)
+        for picture in pictures:
+            pillow_normalize(pillow_weak(picture, images.flip, rng), images.mean, images.std)
+            pillow_normalize(pillow_strong(picture, images.flip, config, rng), images.mean, images.std)
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -140,7 +148,9 @@ def table(found: dict[str, Any]) -> str:
             f"{row['timed_steps']:7}"
         )
         if "peak_memory_bytes" in row:
-            lines[-1] += f"   {row['peak_memory_bytes'] / 2**30:.2f} GiB, {row['hours_for_2^20_steps']:.2f} h for 2^20 steps"
+            lines[-1] += (
+                f"   {row['peak_memory_bytes'] / 2**30:.2f} GiB, {row['hours_for_2^20_steps']:.2f} h for 2^20 steps"
+            )
     lines += ["", "augmentation (weak + strong + normalise), one core each"]
     for row in found["augmentation"]:
         lines.append(

@@ -36,7 +36,9 @@ def load(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a truncated or foreign file
-        raise CheckpointError(f"checkpoint {path.name} of run {path.parent.name} can't be read: {error}".splitlines()[0]) from error
+        raise CheckpointError(
+            f"checkpoint {path.name} of run {path.parent.name} can't be read: {error}".splitlines()[0]
+        ) from error
     if not isinstance(state, dict) or "step" not in state:
         raise CheckpointError(f"checkpoint {path.name} of run {path.parent.name} is not one of SSL Lab's")
     return state

@@ -49,11 +49,15 @@ class DataConfig:
     labels: int = setting(40, "labelled images, spread evenly over the classes", low=2, high=10_000_000, unit="images")
     val: int = setting(0, "images cut off for validation before anything else", low=0, high=10_000_000, unit="images")
     include_labeled: str = setting(
-        "auto", "labelled images also in the unlabelled pool; auto: as in the method's paper", choices=("auto", "yes", "no")
+        "auto",
+        "labelled images also in the unlabelled pool; auto: as in the method's paper",
+        choices=("auto", "yes", "no"),
     )
     image_size: int = setting(32, "side to which the images of a folder are resized", low=8, high=256, unit="pixels")
     flip: str = setting(
-        "auto", "mirror images left-right as weak augmentation; auto: where it keeps the class", choices=("auto", "on", "off")
+        "auto",
+        "mirror images left-right as weak augmentation; auto: where it keeps the class",
+        choices=("auto", "on", "off"),
     )
     test_share: float = setting(0.2, "share held out for testing where a folder has no test part", low=0.05, high=0.9)
 
@@ -61,31 +65,46 @@ class DataConfig:
 @dataclass(frozen=True)
 class AugmentConfig:
     preset: str = setting(
-        "paper", "magnitudes of the strong view: the paper's table or one of two codes", choices=("paper", "google", "kekmodel", "off")
+        "paper",
+        "magnitudes of the strong view: the paper's table or one of two codes",
+        choices=("paper", "google", "kekmodel", "off"),
     )
     num_ops: int | None = setting(None, "RandAugment operations a strong view (N); empty: the preset's", low=0, high=8)
-    op_prob: float | None = setting(None, "chance that a drawn operation is applied (p); empty: the preset's", low=0.0, high=1.0)
+    op_prob: float | None = setting(
+        None, "chance that a drawn operation is applied (p); empty: the preset's", low=0.0, high=1.0
+    )
     strength: float = setting(1.0, "magnitudes as a multiple of the preset's range", low=0.0, high=2.0)
     cutout: float = setting(0.5, "side of the cut-out square as a share of the image's side", low=0.0, high=1.0)
-    fill: str | None = setting(None, "colour of cut-out and out-of-frame pixels; empty: the preset's", choices=("grey", "black"))
+    fill: str | None = setting(
+        None, "colour of cut-out and out-of-frame pixels; empty: the preset's", choices=("grey", "black")
+    )
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    net: str = setting("wrn", "wrn: WideResNet of the papers; lesson: a small fast net for CPU lessons", choices=("wrn", "lesson"))
+    net: str = setting(
+        "wrn", "wrn: WideResNet of the papers; lesson: a small fast net for CPU lessons", choices=("wrn", "lesson")
+    )
     depth: int = setting(28, "layers of the WideResNet, 6 n + 4", low=10, high=100)
     widen_factor: int = setting(2, "width of the WideResNet as a multiple of 16, 32, 64 channels", low=1, high=20)
     width: int = setting(32, "channels of the lesson net's first layer", low=8, high=256)
-    bn_momentum: float = setting(0.001, "share of the new batch in BatchNorm's running statistics", low=0.0, above=True, high=1.0)
+    bn_momentum: float = setting(
+        0.001, "share of the new batch in BatchNorm's running statistics", low=0.0, above=True, high=1.0
+    )
 
 
 @dataclass(frozen=True)
 class OptimConfig:
-    name: str = setting("sgd", "sgd: Nesterov momentum; adam: MixMatch's, with decoupled decay", choices=("sgd", "adam"))
+    name: str = setting(
+        "sgd", "sgd: Nesterov momentum; adam: MixMatch's, with decoupled decay", choices=("sgd", "adam")
+    )
     lr: float = setting(0.03, "learning rate at the start", low=0.0, above=True, high=10.0, unit="per step", live=True)
     momentum: float = setting(0.9, "momentum of sgd", low=0.0, high=0.999)
     weight_decay: float = setting(
-        5e-4, "decay of convolution and linear kernels; with adam a multiple of lr, applied after the step", low=0.0, high=1.0
+        5e-4,
+        "decay of convolution and linear kernels; with adam a multiple of lr, applied after the step",
+        low=0.0,
+        high=1.0,
     )
     schedule: str = setting("cosine", "cosine: lr * cos(7 pi k / 16 K); constant", choices=("cosine", "constant"))
 
@@ -94,7 +113,9 @@ class OptimConfig:
 class TrainConfig:
     steps: int = setting(1_048_576, "optimizer steps", low=1, high=100_000_000, unit="steps")
     batch: int = setting(64, "labelled images a step (B)", low=1, high=4096, unit="images")
-    seed: int = setting(0, "one number behind the split, the order, the augmentation and the weights", low=0, high=2**31 - 1)
+    seed: int = setting(
+        0, "one number behind the split, the order, the augmentation and the weights", low=0, high=2**31 - 1
+    )
     ema_decay: float = setting(0.999, "weight of the old value in the averaged weights", low=0.0, high=1.0)
     ema_warmup: bool = setting(False, "start the average short: min(decay, (1 + t) / (10 + t))")
     evals: int = setting(64, "evaluations in the whole run, evenly spaced, the last one at its end", low=1, high=10_000)
@@ -115,7 +136,9 @@ class MixMatchConfig:
     temperature: float = setting(0.5, "sharpening temperature (T)", low=0.0, above=True, high=10.0, live=True)
     alpha: float = setting(0.75, "MixUp draws lambda from Beta(alpha, alpha)", low=0.0, above=True, high=100.0)
     lambda_u: float = setting(75.0, "weight of loss_u after the ramp", low=0.0, high=10_000.0, live=True)
-    ramp_steps: int = setting(16_384, "steps over which lambda_u rises linearly from 0", low=0, high=100_000_000, unit="steps")
+    ramp_steps: int = setting(
+        16_384, "steps over which lambda_u rises linearly from 0", low=0, high=100_000_000, unit="steps"
+    )
 
 
 @dataclass(frozen=True)
@@ -130,9 +153,13 @@ class FixMatchConfig:
 class FlexMatchConfig:
     name: str = setting("flexmatch", "method", choices=("flexmatch",))
     mu: int = setting(7, "unlabelled images a labelled one", low=1, high=64)
-    threshold: float = setting(0.95, "fixed confidence from which a class is recorded (tau)", low=0.0, high=1.0, live=True)
+    threshold: float = setting(
+        0.95, "fixed confidence from which a class is recorded (tau)", low=0.0, high=1.0, live=True
+    )
     lambda_u: float = setting(1.0, "weight of loss_u", low=0.0, high=10_000.0, live=True)
-    mapping: str = setting("convex", "from learning status to threshold", choices=("convex", "linear", "concave"), live=True)
+    mapping: str = setting(
+        "convex", "from learning status to threshold", choices=("convex", "linear", "concave"), live=True
+    )
     threshold_warmup: bool = setting(True, "count the images without a confident class yet as one more class")
 
 
@@ -247,7 +274,16 @@ def parse(path: str, spec: dataclasses.Field[Any], text: str) -> Any:
         if optional and text.lower() in ("", "none", "null", "empty"):
             return None
         if kind is bool:
-            return {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}[text.lower()]
+            return {
+                "true": True,
+                "yes": True,
+                "on": True,
+                "1": True,
+                "false": False,
+                "no": False,
+                "off": False,
+                "0": False,
+            }[text.lower()]
         if kind is int:
             return int(text.replace("_", ""))
         if kind is float:
@@ -313,7 +349,7 @@ def from_dict(raw: Any) -> RunConfig:
                 raise ConfigError(f"method.name must be one of {', '.join(METHOD_NAMES)}, got {_short(name)}")
             kind = METHOD_CONFIGS[name]
         else:
-            kind = spec.default_factory  # type: ignore[misc]
+            kind = spec.default_factory
         known = {f.name: f for f in fields(kind)}
         _refuse_unknown(f"setting in {spec.name}", section, tuple(known))
         values = dict(section)

@@ -34,7 +34,11 @@ def percent(value: float | None) -> str:
 def sentence(run: ev.Run) -> str:
     """Say how a run ended, with what an accuracy must be told with."""
     accuracy = run.summary.get("test_accuracy")
-    tail = f"test accuracy {percent(accuracy)} (averaged weights), {percent(run.summary.get('test_accuracy_raw'))} (raw); " if accuracy is not None else ""
+    tail = (
+        f"test accuracy {percent(accuracy)} (averaged weights), {percent(run.summary.get('test_accuracy_raw'))} (raw); "
+        if accuracy is not None
+        else ""
+    )
     where = f"{run.method} on {run.summary.get('title', run.data)}, {run.labels} labels, seed {run.seed}"
     return f"{run.id} {run.state} at step {run.step:,} of {run.steps:,} after {run.seconds:.1f} s of training: {tail}{where}"
 
@@ -109,18 +113,24 @@ def table(runs: Sequence[ev.Run]) -> str:
         for run in runs
     ]  # fmt: skip
     widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows])
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
+    )
 
 
 def describe(run: ev.Run, events: Sequence[ev.Event]) -> str:
     """Return a run in full: the sentence, what differs from the defaults, the events, the error."""
     defaults = {name: value for name, _, value in cfg.walk(cfg.with_method(cfg.RunConfig(), run.method))}
     lines = [sentence(run), ""]
-    lines += [f"  {name} = {value}" for name, _, value in cfg.walk(cfg.from_dict(run.config)) if defaults.get(name) != value]
+    lines += [
+        f"  {name} = {value}" for name, _, value in cfg.walk(cfg.from_dict(run.config)) if defaults.get(name) != value
+    ]
     lines.append("")
     for event in events:
         clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.time))
-        lines.append(f"  {clock}  step {event.step:,}  {event.kind} {' '.join(f'{k}={v}' for k, v in event.data.items())}")
+        lines.append(
+            f"  {clock}  step {event.step:,}  {event.kind} {' '.join(f'{k}={v}' for k, v in event.data.items())}"
+        )
     return "\n".join([*lines, *([run.error.rstrip()] if run.error else [])])
 
 

@@ -15,7 +15,7 @@ class Ema:
         self.model = copy.deepcopy(model).requires_grad_(False).eval()
         self.decay, self.warmup = decay, warmup
         self.updates = 0
-        self._parameters = list(self.model.parameters())
+        self._parameters = [p.detach() for p in self.model.parameters()]
         self._buffers = list(self.model.buffers())
 
     @torch.no_grad()

@@ -28,7 +28,9 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, images: Tensor, labels: Tensor, mean: Tensor, std: Tensor, batch: int = 512) -> Evaluation:
+def evaluate(
+    model: nn.Module, images: Tensor, labels: Tensor, mean: Tensor, std: Tensor, batch: int = 512
+) -> Evaluation:
     """Run `model` in evaluation mode over uint8 images (n, H, W, channels) with labels (n,) int64; fractions in [0, 1]."""
     logits = predict_logits(model, images, mean, std, batch)
     top5 = None

@@ -33,7 +33,7 @@ class DecoupledAdam(torch.optim.Adam):
     """Adam, then kernels *= 1 - weight_decay * lr, as in MixMatch's code: the decay never enters Adam's moments."""
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         decays = [group["weight_decay"] for group in self.param_groups]
         for group in self.param_groups:
             group["weight_decay"] = 0.0

@@ -6,12 +6,22 @@ method's overrides, then what the person typed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sslcore import config as cfg
-from sslcore.config import AugmentConfig, ConfigError, DataConfig, FlexMatchConfig, ModelConfig, OptimConfig, RunConfig, TrainConfig
+from sslcore.config import (
+    AugmentConfig,
+    ConfigError,
+    DataConfig,
+    FlexMatchConfig,
+    ModelConfig,
+    OptimConfig,
+    RunConfig,
+    TrainConfig,
+)
 
 # MixMatch's optimizer (arXiv:1905.02249 and its code): Adam, constant lr, decay 0.02 * lr after the step.
 _MIXMATCH_ADAM = {"optim.name": "adam", "optim.lr": 0.002, "optim.weight_decay": 0.02, "optim.schedule": "constant"}
@@ -37,7 +47,11 @@ PRESETS: dict[str, Preset] = {
             optim=OptimConfig(lr=0.03),
             train=TrainConfig(steps=600, batch=32, ema_decay=0.98, ema_warmup=True, evals=20),
         ),
-        {"mixmatch": {**_MIXMATCH_ADAM, "method.ramp_steps": 300}, "fixmatch": {"method.mu": 4}, "flexmatch": {"method.mu": 4}},
+        {
+            "mixmatch": {**_MIXMATCH_ADAM, "method.ramp_steps": 300},
+            "fixmatch": {"method.mu": 4},
+            "flexmatch": {"method.mu": 4},
+        },
     ),
     "smoke": Preset(
         "Smoke test",
@@ -48,7 +62,11 @@ PRESETS: dict[str, Preset] = {
             method=FlexMatchConfig(mu=2),
             train=TrainConfig(steps=30, batch=10, ema_decay=0.9, ema_warmup=True, evals=3),
         ),
-        {"mixmatch": {**_MIXMATCH_ADAM, "method.ramp_steps": 10}, "fixmatch": {"method.mu": 2}, "flexmatch": {"method.mu": 2}},
+        {
+            "mixmatch": {**_MIXMATCH_ADAM, "method.ramp_steps": 10},
+            "fixmatch": {"method.mu": 2},
+            "flexmatch": {"method.mu": 2},
+        },
     ),
     "cifar10-tutorial": Preset(
         "CIFAR-10, the tutorial's length",
@@ -81,4 +99,8 @@ def build(preset: str = DEFAULT, method: str = "", settings: Mapping[str, Any] |
     if method:
         config = cfg.with_method(config, method)
     config = cfg.replace(config, chosen.overrides.get(config.method.name, {}))
-    return cfg.replace(config, settings or {})
+    config = cfg.replace(config, settings or {})
+    if config.data.source.startswith("folder:"):  # written out in full: a run is resumed from other working directories
+        path = os.path.abspath(os.path.expanduser(config.data.source.removeprefix("folder:")))
+        config = cfg.replace(config, {"data.source": f"folder:{path}"})
+    return config

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sslcore.augment.views import strong_view, weak_view
-from sslcore.config import RunConfig
+from sslcore.config import FixMatchConfig, MixMatchConfig, RunConfig
 from sslcore.data.image_set import ImageSet
 from sslcore.data.splits import Split
 from sslcore.evaluate import Evaluation, predict_logits
@@ -37,7 +37,8 @@ class Probe:
         self.unlabeled_index, self.pool_index = pool[chosen], chosen
         self.test_index = torch.randperm(len(images.test_labels), generator=generator, device=device)[:SIZE]
         raw = images.train_images[self.unlabeled_index]
-        self.num_views = config.method.views if config.method.name == "mixmatch" else 2
+        mixmatch = config.method if isinstance(config.method, MixMatchConfig) else MixMatchConfig()  # as it would guess
+        self.num_views, self.temperature = mixmatch.views, mixmatch.temperature
         self.weak = [weak_view(raw, images.flip, generator) for _ in range(self.num_views)]
         self.strong = strong_view(raw, images.flip, config.augment, generator)
         self.images, self.config = images, config
@@ -66,14 +67,13 @@ class Probe:
         probs = predict_logits(model, stacked, self.mean, self.std).softmax(dim=1)
         *views, strong = probs.split(len(self.strong))
         view_probs = torch.stack(views, dim=1)
-        temperature = self.config.method.temperature if self.config.method.name == "mixmatch" else 0.5
         confidence, pseudo = views[0].max(dim=1)
         threshold, count = _thresholds(method, probs.shape[1])
         frame = {
             "weak_probs": _numpy(views[0]),
             "strong_probs": _numpy(strong),
             "view_probs": _numpy(view_probs),
-            "guess": _numpy(sharpen(view_probs.mean(dim=1), temperature)),
+            "guess": _numpy(sharpen(view_probs.mean(dim=1), self.temperature)),
             "pseudo": _numpy(pseudo).astype(np.int16),
             "mask": _numpy(confidence >= threshold.to(confidence.device)[pseudo]).astype(np.uint8),
             "threshold": _numpy(threshold),
@@ -87,7 +87,7 @@ def _thresholds(method: Method, num_classes: int) -> tuple[Tensor, Tensor]:
     if isinstance(method, FlexMatch):
         counts = method.counts()
         return method.thresholds(counts), counts
-    fixed = method.config.threshold if method.config.name == "fixmatch" else 0.0
+    fixed = method.config.threshold if isinstance(method.config, FixMatchConfig) else 0.0
     return torch.full((num_classes,), fixed), torch.zeros(num_classes + 1)
 
 

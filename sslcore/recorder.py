@@ -48,7 +48,11 @@ class Recorder:
         self.save_cost = 0.0
         self.summary: dict[str, Any] = store.run(run_id).summary
         steps, evals = trainer.config.train.steps, trainer.config.train.evals
-        self.eval_steps = {max(1, round(steps * k / evals)) for k in range(1, evals + 1)} if evals < steps else set(range(1, steps + 1))
+        self.eval_steps = (
+            {max(1, round(steps * k / evals)) for k in range(1, evals + 1)}
+            if evals < steps
+            else set(range(1, steps + 1))
+        )
         self.keep_steps = set(sorted(self.eval_steps)[:: max(1, math.ceil(len(self.eval_steps) / checkpoint.KEPT))])
 
     @property
@@ -111,7 +115,11 @@ class Recorder:
         values["perf/images_per_s"] = len(self.metrics) * trainer.images_per_step / max(now - self.window_began, 1e-9)
         if not math.isfinite(values["train/loss"]):
             raise Diverged(f"the loss became {values['train/loss']} by step {trainer.step}")
-        arrays = self._arrays() if now - self.arrays_at >= ARRAYS_EVERY or trainer.step == 1 or trainer.step in self.eval_steps else []
+        arrays = (
+            self._arrays()
+            if now - self.arrays_at >= ARRAYS_EVERY or trainer.step == 1 or trainer.step in self.eval_steps
+            else []
+        )
         point = ev.MetricPoint(ev.TRAIN, trainer.step, self.seconds, values)
         self.store.log(self.run_id, [point], arrays, step=trainer.step, seconds=self.seconds)
         self.metrics, self.kept, self.window_began = [], [], now
@@ -137,11 +145,18 @@ class Recorder:
             raw = evaluate(trainer.model, images, labels, trainer.stream.mean, trainer.stream.std)
             values |= averaged.metrics(part) | raw.metrics(part, "/raw")
             test = averaged if part == "test" else test
-        self.summary |= {"test_accuracy": values["eval/test/accuracy"], "test_accuracy_raw": values["eval/test/accuracy/raw"]}
+        self.summary |= {
+            "test_accuracy": values["eval/test/accuracy"],
+            "test_accuracy_raw": values["eval/test/accuracy/raw"],
+        }
         keyframes.write(self.folder, trainer.step, trainer.probe.frame(trainer.model, trainer.method, test))
         if "eval/val/accuracy" in values and values["eval/val/accuracy"] > self.best:
             self.best = values["eval/val/accuracy"]
-            self.summary |= {"best_val_accuracy": self.best, "best_step": trainer.step, "test_accuracy_at_best": values["eval/test/accuracy"]}
+            self.summary |= {
+                "best_val_accuracy": self.best,
+                "best_step": trainer.step,
+                "test_accuracy_at_best": values["eval/test/accuracy"],
+            }
             checkpoint.save(self.folder, self._state(), checkpoint.BEST)
         point = ev.MetricPoint(ev.EVAL, trainer.step, self.seconds, values)
         self.store.log(self.run_id, [point], step=trainer.step, seconds=self.seconds, summary=self.summary)
@@ -158,7 +173,12 @@ class Recorder:
         if not self.trainer.finite():
             raise Diverged(f"the weights stopped being finite by step {self.trainer.step}")
         began = time.perf_counter()
-        meta = {"run_id": self.run_id, "step": self.trainer.step, "seconds": self.seconds, "config": cfg.to_dict(self.trainer.config)}
+        meta = {
+            "run_id": self.run_id,
+            "step": self.trainer.step,
+            "seconds": self.seconds,
+            "config": cfg.to_dict(self.trainer.config),
+        }
         checkpoint.save(self.folder, self._state(), checkpoint.LAST, meta | {"torch": str(torch.__version__)})
         self.saved_at = time.perf_counter()
         self.save_cost = self.saved_at - began

@@ -16,7 +16,9 @@ class Generators:
     """The named generators of one run: `generators["augment"]`."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
-        self._named = {name: torch.Generator("cpu" if name in HOST_NAMES else device) for name in HOST_NAMES + DEVICE_NAMES}
+        self._named = {
+            name: torch.Generator("cpu" if name in HOST_NAMES else device) for name in HOST_NAMES + DEVICE_NAMES
+        }
         for name, generator in self._named.items():
             # A hash, not seed + k: neighbouring seeds must not share a stream under another name.
             digest = hashlib.sha256(f"{name}:{seed}".encode()).digest()

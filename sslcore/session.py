@@ -6,7 +6,8 @@ import threading
 import time
 from typing import Any
 
-from sslcore import checkpoint, config as cfg, data, keyframes
+from sslcore import checkpoint, data, keyframes
+from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.evaluate import evaluate
 from sslcore.recorder import Recorder
@@ -75,7 +76,8 @@ def evaluate_run(store: Store, run_id: str) -> dict[str, Any]:
     trainer.load_state_dict(state)
     images, stream = trainer.images, trainer.stream
     averaged, raw = (
-        evaluate(model, images.test_images, images.test_labels, stream.mean, stream.std).accuracy for model in (trainer.ema.model, trainer.model)
+        evaluate(model, images.test_images, images.test_labels, stream.mean, stream.std).accuracy
+        for model in (trainer.ema.model, trainer.model)
     )
     sha = checkpoint.weights_sha256(trainer.model, trainer.ema.model)
     return {"step": trainer.step, "test_accuracy": averaged, "test_accuracy_raw": raw, "weights_sha256": sha}

@@ -64,7 +64,9 @@ class Store:
             with self._transaction() as db:
                 version = db.execute("PRAGMA user_version").fetchone()[0]
                 if version > SCHEMA_VERSION:
-                    raise StoreError(f"{self.root / 'lab.db'} was written by a newer version of SSL Lab (schema {version})")
+                    raise StoreError(
+                        f"{self.root / 'lab.db'} was written by a newer version of SSL Lab (schema {version})"
+                    )
                 for statement in SCHEMA.split(";\n"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -100,7 +102,9 @@ class Store:
 
     # -- runs ----------------------------------------------------------------------------------------------------------
 
-    def create(self, config: cfg.RunConfig, *, preset: str = "", name: str = "", note: str = "", state: str = ev.QUEUED) -> str:
+    def create(
+        self, config: cfg.RunConfig, *, preset: str = "", name: str = "", note: str = "", state: str = ev.QUEUED
+    ) -> str:
         """Write a new run owned by this process and return its id."""
         run_id = f"{config.method.name}-{config.data.labels}-s{config.train.seed}-{secrets.token_hex(3)}"
         raw = cfg.to_dict(config)
@@ -196,7 +200,9 @@ class Store:
 
     # -- metrics -------------------------------------------------------------------------------------------------------
 
-    def log(self, run_id: str, points: Sequence[ev.MetricPoint], arrays: Sequence[ev.ArrayPoint] = (), **values: Any) -> None:
+    def log(
+        self, run_id: str, points: Sequence[ev.MetricPoint], arrays: Sequence[ev.ArrayPoint] = (), **values: Any
+    ) -> None:
         """Append points and arrays and write columns of the run, with a heartbeat, in one transaction."""
         values["heartbeat"] = time.time()
         cells = [json.dumps(value) if isinstance(value, dict) else value for value in values.values()]
@@ -233,9 +239,15 @@ class Store:
 
         The stride is the smallest power of two that leaves at most `limit` points, so a growing curve doesn't wobble.
         """
-        rows = [(row["step"], row["seconds"], json.loads(row["cell"])) for row in self._thinned("points", "series", "metrics", run_id, series, limit)]
+        rows = [
+            (row["step"], row["seconds"], json.loads(row["cell"]))
+            for row in self._thinned("points", "series", "metrics", run_id, series, limit)
+        ]
         names = list(dict.fromkeys(name for _, _, metrics in rows for name in metrics))
-        columns = {"step": np.array([row[0] for row in rows], np.int64), "seconds": np.array([row[1] for row in rows], np.float64)}
+        columns = {
+            "step": np.array([row[0] for row in rows], np.int64),
+            "seconds": np.array([row[1] for row in rows], np.float64),
+        }
         for name in names:
             columns[name] = np.array([row[2].get(name, np.nan) for row in rows], np.float64)
         return columns
@@ -244,7 +256,9 @@ class Store:
         """Return (steps (n,), values (n, C)) of a per-class vector, thinned like `points`."""
         rows = list(self._thinned("arrays", "name", "data", run_id, name, limit))
         values = [np.frombuffer(row["cell"], "<f4") for row in rows]
-        return np.array([row["step"] for row in rows], np.int64), np.stack(values) if values else np.zeros((0, 0), np.float32)
+        return np.array([row["step"] for row in rows], np.int64), np.stack(values) if values else np.zeros(
+            (0, 0), np.float32
+        )
 
     def _thinned(self, table: str, key: str, cell: str, run_id: str, name: str, limit: int) -> Iterator[sqlite3.Row]:
         db = self._connection()
@@ -254,11 +268,13 @@ class Store:
         stride = 1
         while last // stride + 2 > limit:
             stride *= 2
-        wanted = f"WITH RECURSIVE wanted(seq) AS (SELECT 0 UNION ALL SELECT MIN(seq + {stride}, {last}) FROM wanted WHERE seq < {last})"
-        return db.execute(
-            f"{wanted} SELECT t.step, t.seconds, t.{cell} AS cell FROM wanted JOIN {table} t ON t.run = ? AND t.{key} = ? AND t.seq = wanted.seq ORDER BY t.seq",
-            (run_id, name),
-        )
+        # The wanted seqs are generated and looked up by key: the cost is that of what is read, however long the run.
+        rows = f"""
+            WITH RECURSIVE wanted(seq) AS (
+                SELECT 0 UNION ALL SELECT MIN(seq + {stride}, {last}) FROM wanted WHERE seq < {last})
+            SELECT t.step, t.seconds, t.{cell} AS cell FROM wanted
+            JOIN {table} t ON t.run = ? AND t.{key} = ? AND t.seq = wanted.seq ORDER BY t.seq"""
+        return db.execute(rows, (run_id, name))
 
     # -- commands and events -------------------------------------------------------------------------------------------
 
@@ -273,7 +289,9 @@ class Store:
         if db.execute("SELECT 1 FROM commands WHERE run = ? AND taken IS NULL LIMIT 1", (run_id,)).fetchone() is None:
             return []
         with self._transaction() as db:
-            rows = db.execute("SELECT id, name, value FROM commands WHERE run = ? AND taken IS NULL ORDER BY id", (run_id,)).fetchall()
+            rows = db.execute(
+                "SELECT id, name, value FROM commands WHERE run = ? AND taken IS NULL ORDER BY id", (run_id,)
+            ).fetchall()
             db.execute("UPDATE commands SET taken = ? WHERE run = ? AND taken IS NULL", (time.time(), run_id))
         return [ev.Command(row["id"], row["name"], json.loads(row["value"])) for row in rows]
 
@@ -282,7 +300,9 @@ class Store:
             _add_event(db, run_id, step, kind, data)
 
     def events(self, run_id: str) -> list[ev.Event]:
-        rows = self._connection().execute("SELECT step, time, kind, data FROM events WHERE run = ? ORDER BY id", (run_id,))
+        rows = self._connection().execute(
+            "SELECT step, time, kind, data FROM events WHERE run = ? ORDER BY id", (run_id,)
+        )
         return [ev.Event(row["step"], row["time"], row["kind"], json.loads(row["data"])) for row in rows]
 
 
@@ -292,11 +312,17 @@ def owner() -> dict[str, Any]:
 
 
 def _add_event(db: sqlite3.Connection, run_id: str, step: int, kind: str, data: dict[str, Any]) -> None:
-    db.execute("INSERT INTO events (run, step, time, kind, data) VALUES (?, ?, ?, ?, ?)", (run_id, step, time.time(), kind, json.dumps(data)))
+    db.execute(
+        "INSERT INTO events (run, step, time, kind, data) VALUES (?, ?, ?, ?, ?)",
+        (run_id, step, time.time(), kind, json.dumps(data)),
+    )
 
 
 def _post(db: sqlite3.Connection, run_id: str, name: str, value: dict[str, Any]) -> None:
-    db.execute("INSERT INTO commands (run, name, value, created) VALUES (?, ?, ?, ?)", (run_id, name, json.dumps(value), time.time()))
+    db.execute(
+        "INSERT INTO commands (run, name, value, created) VALUES (?, ?, ?, ?)",
+        (run_id, name, json.dumps(value), time.time()),
+    )
 
 
 def _run(row: sqlite3.Row) -> ev.Run:

@@ -77,7 +77,7 @@ class Trainer:
     def change(self, changes: dict[str, Any]) -> None:
         """Change live settings from the next step on; ConfigError for one that can't change during a run."""
         self.config = cfg.replace(self.config, changes)
-        self.method.config = self.config.method  # type: ignore[assignment]
+        self.method.config = self.config.method
 
     def finite(self) -> bool:
         """Say whether all weights are finite; a checkpoint of others would be worthless."""
@@ -104,10 +104,16 @@ class Trainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`; ConfigError if the images are not those that the state was made with."""
         if state["fingerprint"] != self.images.fingerprint:
-            raise ConfigError(f"data.source {self.config.data.source!r} no longer holds the images that this run began with")
+            raise ConfigError(
+                f"data.source {self.config.data.source!r} no longer holds the images that this run began with"
+            )
         split = Split(**state["split"])
-        if not all(torch.equal(getattr(split, part), getattr(self.split, part)) for part in ("labeled", "unlabeled", "val")):
-            raise ConfigError("the checkpoint's labelled images are not those of this version's split; start the run anew")
+        if not all(
+            torch.equal(getattr(split, part), getattr(self.split, part)) for part in ("labeled", "unlabeled", "val")
+        ):
+            raise ConfigError(
+                "the checkpoint's labelled images are not those of this version's split; start the run anew"
+            )
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
         self.ema.model.load_state_dict(state["ema"])
@@ -124,7 +130,9 @@ def choose_device(wanted: str) -> torch.device:
     if wanted == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if here[name]))
     if not here[wanted]:
-        raise ConfigError(f"train.device must be a device of this machine ({', '.join(n for n, ok in here.items() if ok)}), got {wanted!r}")
+        raise ConfigError(
+            f"train.device must be a device of this machine ({', '.join(n for n, ok in here.items() if ok)}), got {wanted!r}"
+        )
     return torch.device(wanted)
 
 

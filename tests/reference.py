@@ -41,7 +41,12 @@ def fixmatch(
 
 
 def _masked(
-    logits_x: Sequence[Row], y: Sequence[int], weak: Sequence[Row], strong: Sequence[Row], tau: Sequence[float], lambda_u: float
+    logits_x: Sequence[Row],
+    y: Sequence[int],
+    weak: Sequence[Row],
+    strong: Sequence[Row],
+    tau: Sequence[float],
+    lambda_u: float,
 ) -> dict[str, float]:
     loss_x = supervised(logits_x, y)
     total, kept = 0.0, 0
@@ -59,7 +64,9 @@ def mapping(beta: float, kind: str) -> float:
     return {"convex": beta / (2 - beta), "linear": beta, "concave": math.log(beta + 1) / math.log(2)}[kind]
 
 
-def flexmatch_thresholds(records: Sequence[int | None], classes: int, tau: float, kind: str, warmup: bool) -> list[float]:
+def flexmatch_thresholds(
+    records: Sequence[int | None], classes: int, tau: float, kind: str, warmup: bool
+) -> list[float]:
     """`records`: the latest confident class of every pool image, None = none yet."""
     sigma = [sum(1 for record in records if record == c) for c in range(classes)]
     unused = sum(1 for record in records if record is None)

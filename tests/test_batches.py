@@ -29,7 +29,9 @@ def test_more_than_there_are_repeats_evenly() -> None:
     assert counts.tolist() == [16] * 4
 
 
-@pytest.mark.parametrize(("method", "views", "mu"), [("supervised", 0, 0), ("mixmatch", 2, 1), ("fixmatch", 2, 2), ("flexmatch", 2, 2)])
+@pytest.mark.parametrize(
+    ("method", "views", "mu"), [("supervised", 0, 0), ("mixmatch", 2, 1), ("fixmatch", 2, 2), ("flexmatch", 2, 2)]
+)
 def test_a_batch_has_the_declared_views(method: str, views: int, mu: int) -> None:
     trainer = make(method)
     batch = trainer.stream.next()
@@ -44,7 +46,9 @@ def test_without_augmentation_views_are_the_images_themselves() -> None:
     """An image's rows meet their labels and pool positions: with pad-only weak views switched off by hand."""
     trainer = make("fixmatch", **{"augment.preset": "off"})
     images = trainer.images.train_images.clone()
-    images[:] = torch.arange(len(images)).remainder(251).to(torch.uint8)[:, None, None, None]  # flat pictures: a crop changes nothing
+    images[:] = (
+        torch.arange(len(images)).remainder(251).to(torch.uint8)[:, None, None, None]
+    )  # flat pictures: a crop changes nothing
     object.__setattr__(trainer.images, "train_images", images)
     batch = trainer.stream.next()
     expected = normalize(images[trainer.split.unlabeled[batch.u_index]], trainer.stream.mean, trainer.stream.std)
@@ -56,4 +60,4 @@ def test_mix_draws_cover_all_images_of_the_step() -> None:
     batch = make("mixmatch").stream.next()
     assert batch.mix is not None
     assert batch.mix.lam.shape == (30,) and sorted(batch.mix.permutation.tolist()) == list(range(30))
-    assert 0 <= batch.mix.lam.min() and batch.mix.lam.max() <= 1
+    assert batch.mix.lam.min() >= 0 and batch.mix.lam.max() <= 1

@@ -68,8 +68,16 @@ def test_from_dict_is_strict(raw: object) -> None:
 
 
 def test_typed_text_is_parsed_into_the_fields_type() -> None:
-    config = cfg.replace(RunConfig(), {"augment.num_ops": "", "augment.op_prob": "0.5", "train.ema_warmup": "yes", "train.steps": "1_000"})
-    assert (config.augment.num_ops, config.augment.op_prob, config.train.ema_warmup, config.train.steps) == (None, 0.5, True, 1000)
+    config = cfg.replace(
+        RunConfig(),
+        {"augment.num_ops": "", "augment.op_prob": "0.5", "train.ema_warmup": "yes", "train.steps": "1_000"},
+    )
+    assert (config.augment.num_ops, config.augment.op_prob, config.train.ema_warmup, config.train.steps) == (
+        None,
+        0.5,
+        True,
+        1000,
+    )
 
 
 def test_method_name_swaps_the_section_whatever_the_order() -> None:
@@ -89,7 +97,9 @@ def test_paper_constants_are_the_defaults() -> None:
     assert (paper.optim.name, paper.optim.lr, paper.optim.schedule) == ("adam", 0.002, "constant")
 
 
-@pytest.mark.parametrize(("method", "expected"), [("fixmatch", True), ("flexmatch", True), ("mixmatch", False), ("supervised", False)])
+@pytest.mark.parametrize(
+    ("method", "expected"), [("fixmatch", True), ("flexmatch", True), ("mixmatch", False), ("supervised", False)]
+)
 def test_include_labeled_is_as_in_the_papers(method: str, expected: bool) -> None:
     config = cfg.with_method(RunConfig(), method)
     assert cfg.include_labeled(config) is expected

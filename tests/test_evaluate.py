@@ -33,10 +33,17 @@ def test_accuracy_top5_and_loss_are_those_of_counting() -> None:
     found = evaluate(model, images, labels, torch.zeros(1), torch.ones(1), batch=3)
     assert found.accuracy == 0.5
     assert found.top5 == 0.5  # 5 is 3 away from 2: 0..4 are nearer or as near; 0 is 9 away from 9
-    expected = [math.log(sum(math.exp(-abs(c - w)) for c in range(10))) + abs(w - y) for w, y in [(0, 0), (1, 1), (2, 5), (9, 0)]]
+    expected = [
+        math.log(sum(math.exp(-abs(c - w)) for c in range(10))) + abs(w - y)
+        for w, y in [(0, 0), (1, 1), (2, 5), (9, 0)]
+    ]
     assert found.loss == pytest.approx(sum(expected) / 4, rel=1e-5)
     assert torch.equal(model.norm.running_mean, before) and model.training
-    assert found.metrics("test", "/raw").keys() == {"eval/test/accuracy/raw", "eval/test/loss/raw", "eval/test/top5/raw"}
+    assert found.metrics("test", "/raw").keys() == {
+        "eval/test/accuracy/raw",
+        "eval/test/loss/raw",
+        "eval/test/top5/raw",
+    }
 
 
 def test_no_top5_with_five_classes_or_fewer() -> None:

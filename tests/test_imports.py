@@ -62,7 +62,9 @@ def test_runs_can_be_read_without_torch(module: str) -> None:
         for found in names:
             parts = found.split(".")
             if parts[0] == "sslcore" and len(parts) > 1:
-                assert (ROOT / "sslcore" / f"{parts[1]}.py").exists(), f"{current} imports the package sslcore.{parts[1]}"
+                assert (ROOT / "sslcore" / f"{parts[1]}.py").exists(), (
+                    f"{current} imports the package sslcore.{parts[1]}"
+                )
                 queue.append(parts[1])
 
 

@@ -59,7 +59,9 @@ def test_fixmatch_equals_the_definition(tau: float) -> None:
     for seed in range(4):
         batch = make_batch(2, MU * B, seed)
         output = FixMatch(FixMatchConfig(threshold=tau, lambda_u=1.7), C, POOL).step(model, batch, 0)
-        expected = reference.fixmatch(rows(model, batch.x), batch.y.tolist(), rows(model, batch.u[0]), rows(model, batch.u[1]), tau, 1.7)
+        expected = reference.fixmatch(
+            rows(model, batch.x), batch.y.tolist(), rows(model, batch.u[0]), rows(model, batch.u[1]), tau, 1.7
+        )
         close(output.loss, expected["loss"])
         for name in ("loss_x", "loss_u", "mask_rate"):
             close(output.metrics[f"train/{name}"], expected[name])
@@ -84,7 +86,9 @@ def test_flexmatch_equals_the_definition_over_many_steps(kind: str, warmup: bool
         close(output.loss, expected["loss"])
         close(output.metrics["train/mask_rate"], expected["mask_rate"])
         thresholds = method.thresholds(method.counts())
-        assert thresholds.tolist() == pytest.approx(reference.flexmatch_thresholds(records, C, 0.8, kind, warmup), rel=1e-5)
+        assert thresholds.tolist() == pytest.approx(
+            reference.flexmatch_thresholds(records, C, 0.8, kind, warmup), rel=1e-5
+        )
         rates.append(expected["mask_rate"])
     assert rates[0] == 1.0 and min(rates) < 1.0, "everything is kept at step 0, and later not everything"
 
@@ -132,7 +136,9 @@ def test_mixmatch_equals_the_definition(views: int) -> None:
 def test_sharpening_laws() -> None:
     p = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]], dtype=torch.float64)
     torch.testing.assert_close(sharpen(p, 1.0), p)
-    torch.testing.assert_close(sharpen(p, 0.5), torch.tensor([reference.sharpen(row, 0.5) for row in p.tolist()], dtype=torch.float64))
+    torch.testing.assert_close(
+        sharpen(p, 0.5), torch.tensor([reference.sharpen(row, 0.5) for row in p.tolist()], dtype=torch.float64)
+    )
     assert sharpen(p, 1e-3).argmax(dim=1).tolist() == [0, 2]
     torch.testing.assert_close(sharpen(p, 1e-3).max(dim=1).values, torch.ones(2, dtype=torch.float64))
     assert torch.isfinite(sharpen(torch.tensor([[1.0, 0.0, 0.0]]), 0.01)).all()

@@ -23,7 +23,9 @@ def test_wide_resnet_28_2_has_the_papers_size() -> None:
     assert sum(p.numel() for p in make(ModelConfig()).parameters()) == 1_467_610
 
 
-@pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(depth=10, widen_factor=1), ModelConfig(net="lesson", width=8)])
+@pytest.mark.parametrize(
+    "config", [ModelConfig(), ModelConfig(depth=10, widen_factor=1), ModelConfig(net="lesson", width=8)]
+)
 def test_every_parameter_gets_a_gradient(config: ModelConfig) -> None:
     model = make(config)
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
@@ -33,7 +35,7 @@ def test_every_parameter_gets_a_gradient(config: ModelConfig) -> None:
 
 
 def test_every_convolution_of_a_block_sees_activated_input() -> None:
-    """The TensorFlow form: the first convolution of stages 2 and 3 too (a LeakyReLU's output has few negative values below -0.1 x max)."""
+    """The TensorFlow form: the first convolution of stages 2 and 3 too."""
     model = WideResNet(10, 1, 10)
     model.init_weights(torch.Generator().manual_seed(0))
     seen: dict[int, torch.Tensor] = {}

@@ -49,7 +49,9 @@ def test_sgd_decays_kernels_only_with_nesterov() -> None:
     optimizer.step()
     for name, p in model.named_parameters():
         gradient = 0.5 + (0.01 * before[name] if p.ndim > 1 else 0.0)
-        torch.testing.assert_close(p.detach(), before[name] - 0.1 * (gradient + 0.9 * gradient))  # first step: buffer = gradient
+        torch.testing.assert_close(
+            p.detach(), before[name] - 0.1 * (gradient + 0.9 * gradient)
+        )  # first step: buffer = gradient
 
 
 def test_adam_decays_kernels_after_the_step_by_a_multiple_of_lr() -> None:

@@ -29,13 +29,25 @@ def new_run(store: Store, **changes: str) -> str:
 
 def log(store: Store, run_id: str, steps: range) -> None:
     points = [ev.MetricPoint(ev.TRAIN, step, step / 10, {"train/loss": float(step)}) for step in steps]
-    store.log(run_id, points, [ev.ArrayPoint("flex/threshold", step, step / 10, np.full(3, step)) for step in steps], step=steps[-1])
+    store.log(
+        run_id,
+        points,
+        [ev.ArrayPoint("flex/threshold", step, step / 10, np.full(3, step)) for step in steps],
+        step=steps[-1],
+    )
 
 
 def test_a_run_comes_back_as_written(store: Store) -> None:
     run_id = new_run(store, **{"data.labels": "30", "train.seed": "7"})
     run = store.run(run_id)
-    assert (run.state, run.method, run.labels, run.seed, run.preset, run.pid) == ("queued", "flexmatch", 30, 7, "smoke", os.getpid())
+    assert (run.state, run.method, run.labels, run.seed, run.preset, run.pid) == (
+        "queued",
+        "flexmatch",
+        30,
+        7,
+        "smoke",
+        os.getpid(),
+    )
     assert store.run(run_id[:-2]).id == run_id, "a unique beginning is enough"
     assert (store.folder(run_id) / "config.json").exists()
     with pytest.raises(StoreError, match="no run is called 'nobody'"):
@@ -49,7 +61,11 @@ def test_points_and_arrays_come_back_in_columns(store: Store) -> None:
     run_id = new_run(store)
     store.log(run_id, [ev.MetricPoint(ev.TRAIN, 1, 0.1, {"train/loss": 2.5})], step=1)
     store.log(run_id, [ev.MetricPoint(ev.TRAIN, 2, 0.2, {"train/loss": 2.0, "train/purity": 0.5})], step=2)
-    store.log(run_id, [ev.MetricPoint(ev.EVAL, 2, 0.2, {"eval/test/accuracy": 0.4})], [ev.ArrayPoint("flex/threshold", 2, 0.2, np.arange(3))])
+    store.log(
+        run_id,
+        [ev.MetricPoint(ev.EVAL, 2, 0.2, {"eval/test/accuracy": 0.4})],
+        [ev.ArrayPoint("flex/threshold", 2, 0.2, np.arange(3))],
+    )
     columns = store.points(run_id, ev.TRAIN)
     assert columns["step"].tolist() == [1, 2] and columns["train/loss"].tolist() == [2.5, 2.0]
     assert np.isnan(columns["train/purity"][0]) and columns["train/purity"][1] == 0.5
@@ -70,7 +86,9 @@ def test_thinning_is_a_stable_power_of_two_and_keeps_the_last(store: Store) -> N
         assert len(steps) <= 100 and len(strides) == 1 and steps[-1] == begin + 99
         assert strides.pop() in (1, 2, 4, 8, 16)
         grid = set(steps[:-1])
-        assert grid <= previous | set(range(begin, begin + 100)) or begin == 0, "old points are only dropped, never moved"
+        assert grid <= previous | set(range(begin, begin + 100)) or begin == 0, (
+            "old points are only dropped, never moved"
+        )
         previous = grid | {steps[-1]} | previous
         assert store.arrays(run_id, "flex/threshold", limit=100)[0].tolist() == steps
 
@@ -97,7 +115,12 @@ def test_commands_are_taken_once_and_forgotten_at_rest(store: Store) -> None:
     store.post(run_id, "set", {"method.threshold": 0.7})
     store.move(run_id, ev.PAUSED, only_from=ev.ACTIVE)
     assert [c.name for c in store.take(run_id)] == ["set"], "an old pause must not meet the next start, a setting must"
-    assert [e.data["state"] for e in store.events(run_id) if e.kind == "state"] == ["queued", "running", "pausing", "paused"]
+    assert [e.data["state"] for e in store.events(run_id) if e.kind == "state"] == [
+        "queued",
+        "running",
+        "pausing",
+        "paused",
+    ]
 
 
 def test_many_threads_write_and_read_at_once(store: Store) -> None:

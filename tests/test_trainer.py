@@ -76,8 +76,8 @@ def test_one_step_moves_every_weight(method: str) -> None:
     assert still == []
 
 
-# 12 losses of each method on the smoke preset, one thread. A refactor must not move them; a change of the numbers on purpose
-# replaces them, and says so in its commit.
+# 12 losses of each method on the smoke preset, one thread. A refactor must not move them; a change on purpose replaces
+# them, and says so in its commit.
 GOLDEN: dict[str, list[float]] = {}
 
 
@@ -117,7 +117,9 @@ def test_unlabelled_pool_and_validation_are_what_the_config_says() -> None:
     trainer = make("mixmatch", **{"data.val": "50"})
     split = trainer.split
     assert (len(split.labeled), len(split.val)) == (20, 50)
-    assert not set(split.labeled.tolist()) & set(split.unlabeled.tolist()), "MixMatch: the labelled ones are not in the pool"
+    assert not set(split.labeled.tolist()) & set(split.unlabeled.tolist()), (
+        "MixMatch: the labelled ones are not in the pool"
+    )
     flex = make("flexmatch").split
     assert set(flex.labeled.tolist()) <= set(flex.unlabeled.tolist())
 
@@ -145,7 +147,9 @@ def test_an_absent_device_is_refused_by_name() -> None:
 
 def test_papers_step_runs_with_the_papers_net() -> None:
     """WRN-28-2 with 64 + 448 + 448 images is minutes on a CPU; the same code with a smaller batch."""
-    config = cfg.replace(presets.build("cifar10-paper", "flexmatch"), {"train.batch": 2, "data.labels": 10, "data.source": "digits"})
+    config = cfg.replace(
+        presets.build("cifar10-paper", "flexmatch"), {"train.batch": 2, "data.labels": 10, "data.source": "digits"}
+    )
     trainer = Trainer(config, data.load(config.data), CPU)
     assert trainer.images_per_step == 2 + 2 * 14
     assert all(loss > 0 for loss in losses(trainer, 2))

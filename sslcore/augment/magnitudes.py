@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sslcore.augment.affine import AFFINE_NAMES
+from sslcore.augment.moves import MOVE_NAMES
 from sslcore.augment.ops import NO_CHANGE
 
 GREY, BLACK = 128, 0  # google paints 0 of [-1, 1], halfway between the grey levels 127 and 128
@@ -34,7 +34,7 @@ class Steps(NamedTuple):
 
 @dataclass(frozen=True)
 class Preset:
-    """One column of the table. The operations of AFFINE_NAMES get a random sign besides."""
+    """One column of the table. The operations of MOVE_NAMES get a random sign besides."""
 
     num_ops: int  # N
     op_prob: float  # chance that a drawn operation is applied
@@ -131,6 +131,6 @@ def magnitude_at(preset: Preset, name: str, strength: float, height: int, width:
 
 def legal(name: str, height: int, width: int) -> Range:
     """Return the values that an operation takes, before its sign."""
-    if name in AFFINE_NAMES:
+    if name in MOVE_NAMES:
         return Range(0.0, {"Rotate": 180.0, "TranslateX": float(width), "TranslateY": float(height)}.get(name, 2.0))
     return {"Posterize": Range(1.0, 8.0), "Solarize": Range(0.0, 256.0)}.get(name, Range(0.0, 10.0))

@@ -17,8 +17,9 @@ def mixup(a: Tensor, b: Tensor, lam: Tensor) -> Tensor:
 def draw_beta(alpha: float, n: int, generator: torch.Generator, device: torch.device | str) -> Tensor:
     """Draw n float32 numbers in [0, 1] from Beta(alpha, alpha), alpha > 0; the generator must live on `device`.
 
-    torch.distributions can't take a generator. Two Gamma(alpha + 1) numbers by Marsaglia and Tsang (2000), a fixed number
-    of tries side by side instead of a loop, brought down to Gamma(alpha) as logarithms: a small alpha can't underflow.
+    torch.distributions can't take a generator. Two Gamma(alpha + 1) numbers by Marsaglia and Tsang (2000), a fixed
+    number of tries side by side instead of a loop, brought down to Gamma(alpha) as logarithms, so that a small alpha
+    can't underflow.
     """
     d = alpha + 1.0 - 1.0 / 3.0
     normal = torch.randn(2, n, _TRIES, generator=generator, device=device)

@@ -15,10 +15,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sslcore.augment.affine import AFFINE_NAMES, warp
-from sslcore.augment.colour import autocontrast, blend, equalize, luma, mean_grey, posterize, smooth, solarize
+from sslcore.augment.blends import blend, enhance, luma, mean_grey, smooth
+from sslcore.augment.levels import autocontrast_tables, equalize_tables, level_rows, look_up, posterize, remap, solarize
 from sslcore.augment.magnitudes import FILLS, PRESETS, Range, legal, magnitude_at
-from sslcore.augment.ops import FIRST_AFFINE, NO_CHANGE, OP_NAMES, OPS
+from sslcore.augment.moves import MOVE_NAMES, inverse_maps, warp
+from sslcore.augment.numbers import LEVELS
+from sslcore.augment.ops import BLENDS, IDENTITY, MOVES, NO_CHANGE, OP_NAMES, OPS, POSTERIZE, REMAPS, SOLARIZE
 from sslcore.config import AugmentConfig
 
 
@@ -38,8 +40,8 @@ def draw_strong(
     device = torch.device(device)
     preset = PRESETS.get(config.preset)
     if preset is None:
-        nothing = torch.zeros(batch, 0, device=device)
-        return StrongDraw(nothing.long(), nothing, nothing.bool(), torch.zeros(batch, 4, dtype=torch.int64, device=device))
+        nothing, no_box = torch.zeros(batch, 0, device=device), torch.zeros(batch, 4, dtype=torch.int64, device=device)
+        return StrongDraw(nothing.long(), nothing, nothing.bool(), no_box)
     num_ops = preset.num_ops if config.num_ops is None else config.num_ops
     op_prob = preset.op_prob if config.op_prob is None else config.op_prob
 
@@ -54,7 +56,8 @@ def draw_strong(
     value = value.clamp(low, high).mul_(torch.where(u_sign < 0.5, 1.0 - 2.0 * signed, 1.0))
 
     side = int(config.cutout * min(height, width) + 0.5)
-    return StrongDraw(op, value, u_applied < op_prob, _draw_box(uniform[:, :2], side, height, width, preset.cutout_inclusive))
+    box = _draw_box(uniform[:, :2], side, height, width, preset.cutout_inclusive)
+    return StrongDraw(op, value, u_applied < op_prob, box)
 
 
 _COLUMNS = 5  # columns of the table before the values
@@ -72,11 +75,9 @@ def _magnitude_table(config: AugmentConfig, height: int, width: int, device: tor
     for name in OP_NAMES:
         magnitude = magnitude_at(preset, name, config.strength, height, width)
         bounds = legal(name, height, width)
-        if isinstance(magnitude, Range):
-            span, values = magnitude.high - magnitude.low, (magnitude.low,)
-        else:
-            span, values = 0.0, magnitude.values
-        rows.append([float(name in AFFINE_NAMES), bounds.low, bounds.high, span, float(len(values)), *values])
+        span = magnitude.high - magnitude.low if isinstance(magnitude, Range) else 0.0
+        values = (magnitude.low,) if isinstance(magnitude, Range) else magnitude.values
+        rows.append([float(name in MOVE_NAMES), bounds.low, bounds.high, span, float(len(values)), *values])
     longest = max(map(len, rows))
     return torch.tensor([row + [0.0] * (longest - len(row)) for row in rows], device=device)
 
@@ -87,7 +88,7 @@ def _draw_box(uniform: Tensor, side: int, height: int, width: int, inclusive: bo
         return torch.zeros(len(uniform), 4, dtype=torch.int64, device=uniform.device)
     edges = []
     for axis, size in ((0, height), (1, width)):
-        if inclusive:  # clipped before the far edge is placed: no shrinking at the top and left, one pixel more elsewhere
+        if inclusive:  # clipped before the far edge is placed: whole at the top and left, one pixel more elsewhere
             near = (uniform[:, axis] * size - side / 2).clamp(min=0.0).long()
             far = near + side + 1
         else:
@@ -111,49 +112,71 @@ def apply_strong(images: Tensor, draw: StrongDraw, config: AugmentConfig) -> Ten
 
 def apply_grouped(images: Tensor, draw: StrongDraw, fill: int) -> Tensor:
     """Apply the drawn operations, each to its own images. Reads the group sizes on the host: for the CPU."""
-    ops = torch.where(draw.applied, draw.op, OP_NAMES.index("Identity"))
-    for layer in range(draw.op.shape[1]):
-        op, order = ops[:, layer].sort()
-        value = draw.value[:, layer].index_select(0, order)
-        images = images.index_select(0, order)
-        sizes = torch.bincount(op, minlength=len(OPS)).tolist()
-        sizes[FIRST_AFFINE:] = [sum(sizes[FIRST_AFFINE:])]  # all moves in one gather
-        start = 0
-        for name, size in zip(OP_NAMES, sizes, strict=False):
-            part = slice(start, start + size)
-            if size and name in AFFINE_NAMES:
-                images[part] = warp(images[part], _affine_amounts(op[part], value[part]), fill)
-            elif size and name != "Identity":
-                images[part] = OPS[name](images[part], value[part], fill)
-            start += size
-        images = images.index_select(0, order.argsort())
-    return images
+    layers = draw.op.shape[1]
+    if layers == 0 or len(images) == 0:
+        return images
+    op, order = torch.where(draw.applied, draw.op, IDENTITY).t().sort(dim=1)  # (N, B), images of one operation adjacent
+    place = order.argsort(dim=1)  # where image i lies in each layer's order
+    value = draw.value.t().gather(1, order)
+    maps = _inverse_maps(op, value, images)
+    layer_of = torch.arange(layers)[:, None] * len(OPS)
+    all_sizes = torch.bincount((op + layer_of).reshape(-1), minlength=layers * len(OPS)).view(layers, -1).tolist()
+    images = images.index_select(0, order[0])
+    for layer, sizes in enumerate(all_sizes):
+        if layer:
+            images = images.index_select(0, place[layer - 1].index_select(0, order[layer]))
+        # Remaps, blends and moves share work among themselves: one group each.
+        remaps, blends, moves = sizes[REMAPS], sizes[BLENDS], sizes[MOVES]
+        groups = [sizes[IDENTITY], sum(remaps), sizes[POSTERIZE], sizes[SOLARIZE], sum(blends), sum(moves)]
+        same, remapped, posterized, solarized, blended, moved = images.split(groups)
+        _, _, bits, threshold, factor, _ = value[layer].split(groups)
+        done = [same]
+        if len(remapped):
+            done.append(remap(remapped, remaps))
+        if len(posterized):
+            done.append(posterize(posterized, bits, fill))
+        if len(solarized):
+            done.append(solarize(solarized, threshold, fill))
+        if len(blended):
+            done.append(enhance(blended, factor, blends))
+        if len(moved):
+            done.append(warp(moved, maps[:, layer, len(images) - len(moved) :], fill))
+        images = torch.cat(done)
+    return images.index_select(0, place[-1])
 
 
 def apply_selected(images: Tensor, draw: StrongDraw, fill: int) -> Tensor:
     """Apply the drawn operations, every one to every image, with values that change nothing where it wasn't drawn."""
-    ops = torch.where(draw.applied, draw.op, OP_NAMES.index("Identity"))
-    for layer in range(draw.op.shape[1]):
-        op, value = ops[:, layer], draw.value[:, layer]
-        drawn = {name: op == index for index, name in enumerate(OP_NAMES)}
-        column = {name: mask[:, None, None, None] for name, mask in drawn.items()}
-        images = warp(images, _affine_amounts(op, value), fill)
-        images = posterize(images, torch.where(drawn["Posterize"], value, NO_CHANGE["Posterize"]), fill)
-        images = solarize(images, torch.where(drawn["Solarize"], value, NO_CHANGE["Solarize"]), fill)
-        images = torch.where(column["AutoContrast"], autocontrast(images, value, fill), images)
-        images = torch.where(column["Equalize"], equalize(images, value, fill), images)
-        pixels, grey = images.float(), luma(images)
-        degenerate = torch.where(column["Color"], grey.float(), torch.where(column["Contrast"], mean_grey(grey), 0.0))
-        degenerate = torch.where(column["Sharpness"], smooth(pixels), degenerate)
-        blended = drawn["Brightness"] | drawn["Color"] | drawn["Contrast"] | drawn["Sharpness"]
-        images = blend(pixels, degenerate, torch.where(blended, value, 1.0))  # by 1 nothing changes
+    ops = torch.where(draw.applied, draw.op, IDENTITY).t()
+    maps = _inverse_maps(ops, draw.value.t(), images)
+    for layer, op in enumerate(ops):
+        value = draw.value[:, layer]
+        autocontrast, equalize, color, contrast, sharpness = (
+            (op == OP_NAMES.index(name)).view(-1, 1, 1, 1)
+            for name in ("AutoContrast", "Equalize", "Color", "Contrast", "Sharpness")
+        )
+        images = warp(images, maps[:, layer], fill)
+        images = posterize(images, torch.where(op == POSTERIZE, value, NO_CHANGE["Posterize"]), fill)
+        images = solarize(images, torch.where(op == SOLARIZE, value, NO_CHANGE["Solarize"]), fill)
+        channels = images.shape[3]
+        levels, entries = level_rows(images)
+        levels_as_they_are = torch.arange(LEVELS, device=op.device, dtype=torch.uint8)
+        tables = torch.where(equalize[..., 0], equalize_tables(entries, channels), levels_as_they_are)
+        tables = torch.where(autocontrast[..., 0], autocontrast_tables(levels, channels), tables)
+        images = look_up(tables, entries).view_as(images)
+        pixels = images.float()
+        grey = luma(pixels)
+        degenerate = torch.where(color, grey, torch.where(contrast, mean_grey(grey), 0.0))
+        degenerate = torch.where(sharpness, smooth(pixels), degenerate)
+        factor = torch.where((op >= BLENDS.start) & (op < BLENDS.stop), value, 1.0)
+        images = blend(pixels, degenerate, factor)
     return images
 
 
-def _affine_amounts(op: Tensor, value: Tensor) -> Tensor:
-    """Return (5, B) float32: each image's value in the row of its move, nothing elsewhere."""
-    moves = torch.arange(FIRST_AFFINE, len(OPS), device=op.device)[:, None]
-    return torch.where(op == moves, value, 0.0)
+def _inverse_maps(op: Tensor, value: Tensor, images: Tensor) -> Tensor:
+    """Return the coefficients of the moves for all layers at once, (6, N, B); where another op is drawn no change."""
+    moves = torch.arange(MOVES.start, MOVES.stop, device=op.device)[:, None, None]
+    return inverse_maps(torch.where(op == moves, value, 0.0), images.shape[1], images.shape[2])
 
 
 def cut_out(images: Tensor, box: Tensor, fill: int) -> Tensor:
@@ -161,10 +184,10 @@ def cut_out(images: Tensor, box: Tensor, fill: int) -> Tensor:
     batch, height, width, channels = images.shape
     top, left, bottom, right = box.to(torch.int32).unsqueeze(-1).unbind(1)  # each (B, 1)
     y = torch.arange(height, device=images.device, dtype=torch.int32)
-    x = torch.arange(width, device=images.device, dtype=torch.int32).repeat_interleave(channels)
+    x = torch.arange(width, device=images.device, dtype=torch.int32)
     # Bit masks, 0 or 255: on a CPU ten times as fast as a fill under a boolean mask.
     rows = ((y >= top) & (y < bottom)).to(torch.uint8).mul_(255)
-    columns = ((x >= left) & (x < right)).to(torch.uint8).mul_(255)
+    columns = ((x >= left) & (x < right)).to(torch.uint8).mul_(255).repeat_interleave(channels, dim=1)
     inside = rows[:, :, None] & columns[:, None, :]  # (B, H, W*C)
     painted = (images.reshape(batch, height, width * channels) & ~inside).bitwise_or_(inside & fill)
     return painted.view_as(images)

@@ -1,4 +1,4 @@
-"""The views that a method may ask for by name, and the last step from pixels to the network's input."""
+"""The two views of a batch that methods ask for, and the last step from pixels to the network's input."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from torch import Tensor
 from sslcore.augment.randaugment import apply_strong, draw_strong
 from sslcore.augment.weak import apply_weak, draw_weak, pad_for
 from sslcore.config import AugmentConfig
-
-WEAK = "weak"
-STRONG = "strong"
 
 
 def weak_view(images: Tensor, flip: bool, generator: torch.Generator) -> Tensor:

@@ -37,21 +37,21 @@ def draw_weak(batch: int, flip: bool, pad: int, generator: torch.Generator, devi
 def apply_weak(images: Tensor, draw: WeakDraw, pad: int) -> Tensor:
     """Return the weak views, uint8 (B, H, W, C) in and out; `pad` as in the draw, smaller than either side."""
     batch, height, width, channels = images.shape
-    wide = width + 2 * pad
-    # Images padded left and right, and a second time mirrored. Each output row is then one run of bytes of this: the
-    # rows are gathered as overlapping windows, which moves a row at a time instead of a pixel.
-    both = images.new_empty(2, batch, height, wide, channels)
-    padded = both[0]
-    padded[:, :, pad : pad + width] = images
-    padded[:, :, :pad] = images[:, :, 1 : pad + 1].flip(2)
-    padded[:, :, pad + width :] = images[:, :, width - pad - 1 : width - 1].flip(2)
-    both[1] = padded.flip(2)
-    pixels = 2 * batch * height * wide
-    windows = both.view(-1).as_strided((pixels - width + 1, width * channels), (channels, 1))
+    # A row, its mirror image and their reflected ends in one run of bytes: reflection repeats after 2 * (width - 1)
+    # pixels, so both share their ends. Each output row is a window of such a run, and one gather of overlapping
+    # windows moves a row at a time instead of a pixel.
+    mirrored = images.flip(2)
+    length = 2 * (width + pad) - 1
+    runs = images.new_empty(batch, height, length, channels)
+    runs[:, :, :pad] = mirrored[:, :, width - 1 - pad : width - 1]
+    runs[:, :, pad : pad + width] = images
+    runs[:, :, pad + width : pad + 2 * width - 1] = mirrored[:, :, 1:]
+    runs[:, :, pad + 2 * width - 1 :] = images[:, :, 1 : pad + 1]
+    windows = runs.view(-1).as_strided((batch * height * length - width + 1, width * channels), (channels, 1))
 
-    rows = torch.arange(height, device=images.device)
-    y = (rows + draw.dy[:, None] - pad).abs()  # (B, H), reflected at the top
+    y = (torch.arange(height, device=images.device) + draw.dy[:, None] - pad).abs()  # (B, H), reflected at the top
     y = height - 1 - (height - 1 - y).abs()  # and at the bottom
-    image = torch.arange(batch, device=images.device) + draw.flip * batch
-    first = (image[:, None] * height + y) * wide + draw.dx[:, None]
+    x = draw.dx + draw.flip * (width - 1)
+    first_row = torch.arange(0, batch * height, height, device=images.device)
+    first = (y + first_row[:, None]) * length + x[:, None]
     return windows.index_select(0, first.view(-1)).view_as(images)

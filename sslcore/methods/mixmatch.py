@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sslcore.augment.mixup import mixup
 from sslcore.config import MixMatchConfig
 from sslcore.methods.base import WEAK, Batch, Pseudo, StepOutput
 from sslcore.models.norm import frozen_statistics
@@ -37,9 +38,11 @@ class MixMatch(nn.Module):
 
         inputs = torch.cat([batch.x, *batch.u])  # ((1 + K) * B, ...)
         targets = torch.cat([F.one_hot(batch.y, self.num_classes).to(targets_u.dtype), *[targets_u] * len(batch.u)])
-        lam = torch.maximum(batch.mix.lam, 1 - batch.mix.lam)  # Eq. 9: closer to the first image, so labelled stays labelled
-        inputs = mix(inputs, inputs[batch.mix.permutation], lam)
-        targets = mix(targets, targets[batch.mix.permutation], lam)
+        lam = torch.maximum(
+            batch.mix.lam, 1 - batch.mix.lam
+        )  # Eq. 9: closer to the first image, so labelled stays labelled
+        inputs = mixup(inputs, inputs[batch.mix.permutation], lam)  # Eq. 10, 11
+        targets = mixup(targets, targets[batch.mix.permutation], lam)
 
         first, *rest = interleave(list(inputs.chunk(1 + len(batch.u))))
         logits = [model(first)]
@@ -49,7 +52,9 @@ class MixMatch(nn.Module):
 
         num_x = len(batch.x)
         loss_x = F.cross_entropy(logits_x, targets[:num_x])  # Eq. 3, soft targets
-        loss_u = (torch.cat(logits_u).softmax(dim=-1) - targets[num_x:]).square().mean()  # Eq. 4: the mean runs over classes too
+        loss_u = (
+            (torch.cat(logits_u).softmax(dim=-1) - targets[num_x:]).square().mean()
+        )  # Eq. 4: the mean runs over classes too
         lambda_u = ramp(self.config.lambda_u, self.config.ramp_steps, step)
         loss = loss_x + lambda_u * loss_u  # Eq. 5
 
@@ -68,12 +73,6 @@ def sharpen(probs: Tensor, temperature: float) -> Tensor:
     """Return p^(1/T) / sum p^(1/T) for probs (..., C) that sum to 1; T = 1 changes nothing, T -> 0 gives the argmax."""
     # In logs: p^(1/T) underflows to 0 / 0 for small T. The floor keeps log(0) finite and can't win.
     return (probs.clamp(min=torch.finfo(probs.dtype).tiny).log() / temperature).softmax(dim=-1)
-
-
-def mix(a: Tensor, b: Tensor, lam: Tensor) -> Tensor:
-    """Return lam a + (1 - lam) b with one lam (n,) an entry of a and b (n, ...) (Eq. 10, 11)."""
-    lam = lam.view(-1, *[1] * (a.dim() - 1)).to(a.dtype)
-    return lam * a + (1 - lam) * b
 
 
 def interleave(parts: list[Tensor]) -> list[Tensor]:

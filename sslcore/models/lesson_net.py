@@ -6,6 +6,8 @@ with BatchNorm and LeakyReLU, halving the side between them, then the mean over 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,7 +23,9 @@ class LessonNet(nn.Module):
     def __init__(self, width: int, num_classes: int, channels: int = 3, bn_momentum: float = 0.05) -> None:
         super().__init__()
         widths = [4 * channels, width, 2 * width, 4 * width]
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, 1, 1, bias=False) for a, b in zip(widths, widths[1:], strict=False))
+        self.convs = nn.ModuleList(
+            nn.Conv2d(a, b, 3, 1, 1, bias=False) for a, b in pairwise(widths)
+        )
         self.norms = nn.ModuleList(BatchNorm(b, bn_momentum) for b in widths[1:])
         self.head = nn.Linear(widths[3], num_classes)
 

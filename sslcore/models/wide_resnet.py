@@ -19,14 +19,18 @@ SLOPE = 0.1
 class Block(nn.Module):
     """Two 3x3 convolutions, each after BatchNorm and LeakyReLU, beside a shortcut."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, activate_before_residual: bool, momentum: float) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, stride: int, activate_before_residual: bool, momentum: float
+    ) -> None:
         super().__init__()
         self.activate_before_residual = activate_before_residual
         self.bn1 = BatchNorm(channels_in, momentum)
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
         self.bn2 = BatchNorm(channels_out, momentum)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
-        self.shortcut = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False) if channels_in != channels_out else None
+        self.shortcut = (
+            nn.Conv2d(channels_in, channels_out, 1, stride, bias=False) if channels_in != channels_out else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.leaky_relu(self.bn1(x), SLOPE)
@@ -40,7 +44,9 @@ class Block(nn.Module):
 class WideResNet(nn.Module):
     """Images (B, channels, H, W), normalised, H and W multiples of 4 -> logits (B, num_classes)."""
 
-    def __init__(self, depth: int, widen_factor: int, num_classes: int, channels: int = 3, bn_momentum: float = 0.001) -> None:
+    def __init__(
+        self, depth: int, widen_factor: int, num_classes: int, channels: int = 3, bn_momentum: float = 0.001
+    ) -> None:
         super().__init__()
         blocks_per_stage = (depth - 4) // 6
         widths = [16, 16 * widen_factor, 32 * widen_factor, 64 * widen_factor]

@@ -152,20 +152,11 @@ def _train(args: argparse.Namespace) -> int:
 def _check_data(config: RunConfig, quiet: bool) -> None:
     """Load the images and cut the split before the run is made, so that bad settings are bad usage, not a failed run."""
     from sslcore import data
-    from sslcore.data.splits import make_split
     from sslcore.rng import Generators
-    from sslcore.trainer import choose_device
+    from sslcore.trainer import choose_device, cut
 
     device = choose_device(config.train.device)
-    images = data.load(config.data, console.progress(quiet))
-    make_split(
-        images.train_labels,
-        images.num_classes,
-        num_labels=config.data.labels,
-        num_val=config.data.val,
-        include_labeled=cfg.include_labeled(config),
-        generator=Generators(config.train.seed, device)["split"],
-    )
+    cut(config, data.load(config.data, console.progress(quiet)), Generators(config.train.seed, device)["split"])
 
 
 def _resume(args: argparse.Namespace) -> int:

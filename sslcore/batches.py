@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from sslcore.augment.mixup import draw_beta
-from sslcore.augment.views import WEAK, normalize, strong_view, weak_view
+from sslcore.augment.views import normalize, strong_view, weak_view
 from sslcore.config import AugmentConfig, MixMatchConfig, RunConfig
 from sslcore.data.image_set import ImageSet
 from sslcore.data.splits import Split
 from sslcore.methods import Method
-from sslcore.methods.base import Batch, Mix
+from sslcore.methods.base import WEAK, Batch, Mix
 from sslcore.rng import Generators
 
 

@@ -33,19 +33,7 @@ class Trainer:
         self.config, self.device = config, device
         self.images = images.to(device)
         self.generators = Generators(config.train.seed, device)
-        self.split = make_split(
-            images.train_labels.cpu(),
-            images.num_classes,
-            num_labels=config.data.labels,
-            num_val=config.data.val,
-            include_labeled=cfg.include_labeled(config),
-            generator=self.generators["split"],
-        )
-        if config.method.name != "supervised" and not len(self.split.unlabeled):
-            raise ConfigError(
-                f"data.labels must leave unlabelled images for {config.method.name}, got {config.data.labels} "
-                f"of {len(images.train_labels)}; use fewer labels, or data.include_labeled yes"
-            )
+        self.split = cut(config, images, self.generators["split"])
         self.model = models.build(config.model, images.channels, images.num_classes, self.generators["init"]).to(device)
         self.method = methods.build(config.method, images.num_classes, len(self.split.unlabeled)).to(device)
         self.optimizer = make_optimizer(self.model, config.optim)
@@ -122,6 +110,24 @@ class Trainer:
         self.method.load_state_dict(state["method"])
         self.stream.load_state_dict(state["stream"])
         self.generators.load_state_dict(state["generators"])
+
+
+def cut(config: RunConfig, images: ImageSet, generator: torch.Generator) -> Split:
+    """Return the run's split; ConfigError if the settings ask for more than the images give."""
+    split = make_split(
+        images.train_labels.cpu(),
+        images.num_classes,
+        num_labels=config.data.labels,
+        num_val=config.data.val,
+        include_labeled=cfg.include_labeled(config),
+        generator=generator,
+    )
+    if config.method.name != "supervised" and not len(split.unlabeled):
+        raise ConfigError(
+            f"data.labels must leave unlabelled images for {config.method.name}, got {config.data.labels:,} "
+            f"of {len(images.train_labels):,}; use fewer labels, or data.include_labeled yes"
+        )
+    return split
 
 
 def choose_device(wanted: str) -> torch.device:

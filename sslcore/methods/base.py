@@ -7,9 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 # The views that a method may declare: data, so that no data set ever branches on a method's name.
-from sslcore.augment.views import STRONG, WEAK
-
-__all__ = ["STRONG", "WEAK", "Batch", "Mix", "Pseudo", "StepOutput"]
+WEAK, STRONG = "weak", "strong"
 
 
 class Mix(NamedTuple):

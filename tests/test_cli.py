@@ -1,0 +1,169 @@
+"""The command line as other tools call it: exit statuses, one JSON value, one sentence for bad usage."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sslcore import bench
+from sslcore.__main__ import main
+from sslcore.store import Store
+
+FIELDS = {
+    "run_id", "status", "method", "data", "labels", "seed", "step", "steps", "seconds", "seconds_per_step", "images_per_s",
+    "test_accuracy", "test_accuracy_raw", "weights_sha256", "device", "threads", "preset",
+}  # fmt: skip
+
+
+@pytest.fixture
+def call(tmp_path: Path, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    """Run a command on a root of its own; return (exit status, stdout, stderr)."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            status = main([*words, "--root", str(tmp_path)])
+        except SystemExit as exit:
+            status = int(exit.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def train(call: Any, *words: str) -> dict[str, Any]:
+    status, out, err = call("train", "--preset", "smoke", "--set", "train.threads=1", "--json", *words)
+    assert status == 0, err
+    return json.loads(out)
+
+
+def test_train_evaluate_show_runs_delete(call: Any, tmp_path: Path) -> None:
+    found = train(call, "--method", "fixmatch", "--labels", "30", "--seed", "4", "--steps", "12", "--set", "optim.lr=0.05")
+    assert set(found) >= FIELDS
+    assert (found["status"], found["method"], found["labels"], found["seed"], found["step"]) == ("finished", "fixmatch", 30, 4, 12)
+    assert found["threads"] == 1 and found["device"] == "cpu" and found["preset"] == "smoke" and len(found["weights_sha256"]) == 64
+    assert found["seconds_per_step"] == pytest.approx(found["seconds"] / 12)
+
+    status, out, _ = call("evaluate", found["run_id"], "--json")
+    again = json.loads(out)
+    assert status == 0 and {k: again[k] for k in ("test_accuracy", "test_accuracy_raw", "weights_sha256")} == {
+        k: found[k] for k in ("test_accuracy", "test_accuracy_raw", "weights_sha256")
+    }
+    status, out, _ = call("resume", found["run_id"], "--json")
+    assert status == 0 and json.loads(out) == found, "resuming a finished run prints its object"
+    status, out, _ = call("runs", "--json")
+    assert status == 0 and json.loads(out) == [found]
+    status, out, _ = call("show", found["run_id"][:-2], "--json")
+    shown = json.loads(out)
+    assert shown["config"]["optim"]["lr"] == 0.05 and [e["state"] for e in shown["events"]] == ["queued", "running", "finished"]
+    for words in (("runs",), ("show", found["run_id"])):
+        status, out, _ = call(*words)
+        assert status == 0 and found["run_id"] in out and "optim.lr = 0.05" in out or words == ("runs",)
+    status, out, _ = call("delete", found["run_id"], "--json")
+    assert status == 0 and json.loads(out)["deleted"] is True
+    assert Store(tmp_path).runs() == []
+
+
+def test_same_command_same_weights(call: Any) -> None:
+    a, b = (train(call, "--method", "mixmatch", "--steps", "8") for _ in range(2))
+    assert a["run_id"] != b["run_id"] and a["weights_sha256"] == b["weights_sha256"]
+    assert train(call, "--method", "mixmatch", "--steps", "8", "--seed", "1")["weights_sha256"] != a["weights_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["train", "--method", "fixmach"], ["method", "fixmach", "fixmatch"]),
+        (["train", "--labels", "five"], ["data.labels", "five", "whole number"]),
+        (["train", "--labels", "5"], ["data.labels", "5", "10"]),
+        (["train", "--labels", "100000"], ["data.labels", "100,000", "1,437"]),
+        (["train", "--method", "mixmatch", "--labels", "1437"], ["data.labels", "1,437"]),
+        (["train", "--preset", "nope"], ["preset", "nope", "digits-lesson"]),
+        (["train", "--set", "optim.lr"], ["NAME=VALUE", "optim.lr"]),
+        (["train", "--set", "optim.speed=1"], ["optim.speed", "optim.lr"]),
+        (["train", "--set", "method.threshold=2"], ["method.threshold", "2", "0.0 to 1.0"]),
+        (["train", "--data", "imagenet"], ["data.source", "imagenet", "folder:PATH"]),
+        (["train", "--data", "folder:/not/here"], ["/not/here"]),
+        (["train", "--device", "tpu"], ["train.device", "tpu", "cpu"]),
+        (["train", "--nonsense"], ["--nonsense"]),
+        (["resume", "nobody"], ["nobody"]),
+        (["evaluate", "nobody"], ["nobody"]),
+        (["set", "nobody", "method.threshold=0.5"], ["nobody"]),
+        (["frobnicate"], ["frobnicate"]),
+        (["data", "nowhere"], ["data.source", "nowhere"]),
+    ],
+)
+def test_bad_usage_is_status_2_and_at_most_two_lines(call: Any, words: list[str], told: list[str], tmp_path: Path) -> None:
+    status, out, err = call(*words)
+    assert status == 2 and out == ""
+    assert len(err.strip().splitlines()) <= 2, err
+    assert all(word in err for word in told), err
+    assert Store(tmp_path).runs() == [], "nothing is left behind"
+
+
+def test_a_failed_run_is_status_1_with_its_traceback(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sslcore.methods.supervised import Supervised
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a shape that nobody expected")
+
+    monkeypatch.setattr(Supervised, "step", broken)
+    status, out, err = call("train", "--preset", "smoke", "--method", "supervised", "--json")
+    assert status == 1 and json.loads(out)["status"] == "failed" and "a shape that nobody expected" in err
+
+
+def test_ctrl_c_stops_with_a_checkpoint_and_resume_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sslcore"]
+    settings = ["--set", "train.threads=1", "--set", "train.evals=1", "--steps", "100000", "--root", str(tmp_path), "--json"]
+    child = subprocess.Popen(
+        [*command, "train", "--preset", "smoke", *settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    store = Store(tmp_path)
+    deadline = time.monotonic() + 60
+    while not any(run.step > 3 for run in store.runs()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    began = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=30)
+    assert time.monotonic() - began < 5
+    found = json.loads(out)
+    assert child.returncode == 130 and found["status"] == "stopped"
+    assert f"python -m sslcore resume {found['run_id']}" in err
+    assert (tmp_path / found["run_id"] / "last.pt").exists()
+
+
+def test_help_lists_only_what_is_built_and_needs_no_torch() -> None:
+    code = "import sys; from sslcore.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: print('torch' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip().endswith("False")
+    for command in ("train", "resume", "evaluate", "runs", "show", "delete", "pause", "stop", "set", "bench", "data"):
+        assert f"  {command} " in out
+    for absent in ("sweep", "predict", "export"):
+        assert f"  {absent} " not in out
+
+
+def test_data_describes_a_source(call: Any) -> None:
+    status, out, _ = call("data", "digits", "--json")
+    found = json.loads(out)
+    assert status == 0 and sum(found["classes"].values()) == 1437 and sum(found["test"].values()) == 360
+    assert call("data")[1].count("\n") == 3
+
+
+def test_bench_measures_what_it_says(call: Any) -> None:
+    words = ["bench", "--net", "lesson", "--method", "fixmatch", "--steps", "3", "--seconds", "1", "--threads", "1"]
+    status, out, err = call(*words, "--json")
+    found = json.loads(out)
+    assert status == 0, err
+    (row,) = found["steps"]
+    assert row["method"] == "fixmatch" and row["timed_steps"] == 3
+    assert row["images_per_s"] == pytest.approx(row["images_per_step"] / row["seconds_per_step"])
+    assert row["fastest"] <= row["seconds_per_step"] <= row["slowest"]
+    assert found["augmentation"][0]["ratio"] > 1
+    assert "fixmatch" in bench.table(found)

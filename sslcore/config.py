@@ -12,35 +12,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
-import types
-import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from sslcore.settings import ConfigError, check, field_type, parse, setting, short
+from sslcore.settings import allowed as allowed
+
 METHOD_NAMES = ("supervised", "mixmatch", "fixmatch", "flexmatch")
 DATA_SOURCES = ("digits", "cifar10", "folder:PATH")
-
-
-class ConfigError(ValueError):
-    """A setting that can't be used; the message is one sentence for the person who typed it."""
-
-
-def setting(
-    default: Any,
-    help: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    unit: str = "",
-    choices: tuple[str, ...] = (),
-    above: bool = False,
-    live: bool = False,
-) -> Any:
-    """Declare one field. The range is [low, high]; `above` opens the lower end; `live`: may change during a run."""
-    meta = {"help": help, "low": low, "high": high, "unit": unit, "choices": choices, "above": above, "live": live}
-    return field(default=default, metadata=meta)
 
 
 @dataclass(frozen=True)
@@ -204,102 +184,13 @@ def walk(config: RunConfig) -> Iterator[tuple[str, dataclasses.Field[Any], Any]]
             yield f"{section}.{spec.name}", spec, getattr(part, spec.name)
 
 
-def allowed(spec: dataclasses.Field[Any]) -> str:
-    """Say in words what a setting may be: "a number from 0 to 1", "one of paper, off"."""
-    kind, optional = field_type(spec)
-    meta = spec.metadata
-    if meta.get("choices"):
-        text = "one of " + ", ".join(meta["choices"])
-    elif kind is bool:
-        text = "true or false"
-    elif kind is str:
-        text = "text"
-    else:
-        text = "a whole number" if kind is int else "a number"
-        low, high = meta.get("low"), meta.get("high")
-        if low is not None:
-            text += f" {'above' if meta.get('above') else 'from'} {low:,}"
-        if high is not None:
-            text += f" {'up ' if meta.get('above') else ''}to {high:,}"
-    return text + (" or empty" if optional else "")
-
-
-def field_type(spec: dataclasses.Field[Any]) -> tuple[type, bool]:
-    """Return (type, may be None) of a field, its annotation resolved."""
-    hint: Any = _TYPE_NAMES[spec.type] if isinstance(spec.type, str) else spec.type
-    if isinstance(hint, types.UnionType):
-        kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
-        return kinds[0], True
-    return hint, False
-
-
-_TYPE_NAMES: dict[str, Any] = {
-    "str": str, "int": int, "float": float, "bool": bool, "int | None": int | None, "float | None": float | None, "str | None": str | None,
-}  # fmt: skip
-
-
-def check(path: str, spec: dataclasses.Field[Any], value: Any) -> None:
-    """Raise ConfigError unless `value` may stand in `spec`."""
-    kind, optional = field_type(spec)
-    meta = spec.metadata
-    ok: bool
-    if value is None:
-        ok = optional
-    elif kind is bool:
-        ok = isinstance(value, bool)
-    elif kind is str:
-        ok = isinstance(value, str) and (not meta.get("choices") or value in meta["choices"])
-    else:
-        number = isinstance(value, int) if kind is int else isinstance(value, (int, float))
-        ok = number and not isinstance(value, bool) and math.isfinite(value)
-        low, high = meta.get("low"), meta.get("high")
-        if ok and low is not None:
-            ok = value > low if meta.get("above") else value >= low
-        if ok and high is not None:
-            ok = value <= high
-    if not ok:
-        raise ConfigError(f"{path} must be {allowed(spec)}, got {_short(value)}")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else text[:117] + "..."
-
-
-def parse(path: str, spec: dataclasses.Field[Any], text: str) -> Any:
-    """Turn what a person typed into the field's type; ConfigError if it can't be."""
-    kind, optional = field_type(spec)
-    text = text.strip()
-    try:
-        if optional and text.lower() in ("", "none", "null", "empty"):
-            return None
-        if kind is bool:
-            return {
-                "true": True,
-                "yes": True,
-                "on": True,
-                "1": True,
-                "false": False,
-                "no": False,
-                "off": False,
-                "0": False,
-            }[text.lower()]
-        if kind is int:
-            return int(text.replace("_", ""))
-        if kind is float:
-            return float(text)
-    except (ValueError, KeyError):
-        raise ConfigError(f"{path} must be {allowed(spec)}, got {_short(text)}") from None
-    return text
-
-
 def find(config: RunConfig, path: str) -> dataclasses.Field[Any]:
     """Return the field behind a dotted name such as `optim.lr`; ConfigError lists the known ones."""
     known = {name: spec for name, spec, _ in walk(config)}
     if path not in known:
         section = path.split(".")[0]
         names = [name for name in known if name.startswith(section + ".")] or list(SECTIONS)
-        raise ConfigError(f"unknown setting {_short(path)}; known: {', '.join(names)}")
+        raise ConfigError(f"unknown setting {short(path)}; known: {', '.join(names)}")
     return known[path]
 
 
@@ -324,7 +215,7 @@ def replace(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
 def with_method(config: RunConfig, name: str) -> RunConfig:
     """Return the config with another method's default section."""
     if name not in METHOD_CONFIGS:
-        raise ConfigError(f"method must be one of {', '.join(METHOD_NAMES)}, got {_short(name)}")
+        raise ConfigError(f"method must be one of {', '.join(METHOD_NAMES)}, got {short(name)}")
     return dataclasses.replace(config, method=METHOD_CONFIGS[name]())
 
 
@@ -335,18 +226,18 @@ def to_dict(config: RunConfig) -> dict[str, dict[str, Any]]:
 def from_dict(raw: Any) -> RunConfig:
     """Build a config from nested dicts, strictly: unknown sections, settings, types and ranges raise ConfigError."""
     if not isinstance(raw, Mapping):
-        raise ConfigError(f"a config must be an object with the sections {', '.join(SECTIONS)}, got {_short(raw)}")
+        raise ConfigError(f"a config must be an object with the sections {', '.join(SECTIONS)}, got {short(raw)}")
     _refuse_unknown("section", raw, SECTIONS)
     parts: dict[str, Any] = {}
     for spec in fields(RunConfig):
         section = raw.get(spec.name, {})
         if not isinstance(section, Mapping):
-            raise ConfigError(f"{spec.name} must be an object of settings, got {_short(section)}")
+            raise ConfigError(f"{spec.name} must be an object of settings, got {short(section)}")
         kind: Any
         if spec.name == "method":
             name = section.get("name", "flexmatch")
             if not isinstance(name, str) or name not in METHOD_CONFIGS:
-                raise ConfigError(f"method.name must be one of {', '.join(METHOD_NAMES)}, got {_short(name)}")
+                raise ConfigError(f"method.name must be one of {', '.join(METHOD_NAMES)}, got {short(name)}")
             kind = METHOD_CONFIGS[name]
         else:
             kind = spec.default_factory
@@ -364,7 +255,7 @@ def from_dict(raw: Any) -> RunConfig:
 def _refuse_unknown(what: str, raw: Mapping[Any, Any], known: tuple[str, ...]) -> None:
     unknown = sorted(str(key) for key in raw if key not in known)
     if unknown:
-        raise ConfigError(f"unknown {what}: {_short(', '.join(unknown))}; known: {', '.join(known)}")
+        raise ConfigError(f"unknown {what}: {short(', '.join(unknown))}; known: {', '.join(known)}")
 
 
 def include_labeled(config: RunConfig) -> bool:

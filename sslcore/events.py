@@ -17,6 +17,11 @@ STATES = (QUEUED, RUNNING, PAUSING, PAUSED, STOPPING, STOPPED, FINISHED, FAILED,
 ACTIVE = (RUNNING, PAUSING, STOPPING)  # a thread is at work, or was when its process died
 RESUMABLE = (PAUSED, STOPPED, FAILED, DIVERGED, INTERRUPTED)
 
+
+class Diverged(ArithmeticError):
+    """A run whose loss or weights are no longer finite."""
+
+
 TRAIN, EVAL = "train", "eval"  # the two series of a run: one point a log window, one an evaluation
 
 

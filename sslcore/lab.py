@@ -119,14 +119,14 @@ class Lab:
             return
         error = ""
         try:
-            from sslcore.recorder import Diverged
             from sslcore.session import train_run
 
             state = train_run(self.store, run_id, self._leave_now)
+        except ev.Diverged as problem:
+            state, error = ev.DIVERGED, str(problem)
         except Exception as problem:  # whatever it is, the run must say so and the next one must start
-            ours = isinstance(problem, ValueError) and type(problem).__module__.startswith("sslcore.")
-            state = ev.DIVERGED if "Diverged" in locals() and isinstance(problem, Diverged) else ev.FAILED
-            error = str(problem) if ours or state == ev.DIVERGED else traceback.format_exc()
+            told = isinstance(problem, ValueError) and type(problem).__module__.startswith("sslcore.")
+            state, error = ev.FAILED, str(problem) if told else traceback.format_exc()
         with contextlib.suppress(StoreError):  # deleted meanwhile
             self.store.move(run_id, state, only_from=ev.ACTIVE, ended=time.time(), error=error, until=None)
         _free_memory()

@@ -28,10 +28,6 @@ CHECKPOINT_EVERY = 10.0  # seconds at most between two checkpoints
 CHECKPOINT_SHARE = 0.02  # of the time at most, as long as that is less than the above
 
 
-class Diverged(ArithmeticError):
-    """The loss or the weights are no longer finite."""
-
-
 class Recorder:
     """Writes one run into the store and its folder."""
 
@@ -114,7 +110,7 @@ class Recorder:
             values["train/purity"] = right / known
         values["perf/images_per_s"] = len(self.metrics) * trainer.images_per_step / max(now - self.window_began, 1e-9)
         if not math.isfinite(values["train/loss"]):
-            raise Diverged(f"the loss became {values['train/loss']} by step {trainer.step}")
+            raise ev.Diverged(f"the loss became {values['train/loss']} by step {trainer.step}")
         arrays = (
             self._arrays()
             if now - self.arrays_at >= ARRAYS_EVERY or trainer.step == 1 or trainer.step in self.eval_steps
@@ -137,6 +133,7 @@ class Recorder:
 
     def evaluate(self) -> None:
         """Evaluate the averaged and the raw model on every part, write the point and a keyframe, keep the best."""
+        self._demand_finite()
         trainer = self.trainer
         values: dict[str, float] = {}
         test: Evaluation | None = None
@@ -160,9 +157,13 @@ class Recorder:
             checkpoint.save(self.folder, self._state(), checkpoint.BEST)
         point = ev.MetricPoint(ev.EVAL, trainer.step, self.seconds, values)
         self.store.log(self.run_id, [point], step=trainer.step, seconds=self.seconds, summary=self.summary)
-        if trainer.step in self.keep_steps and trainer.finite():
+        if trainer.step in self.keep_steps:
             checkpoint.keep(self.folder, self._state(), trainer.step)
         self.window_began = time.perf_counter()
+
+    def _demand_finite(self) -> None:
+        if not self.trainer.finite():
+            raise ev.Diverged(f"the weights stopped being finite by step {self.trainer.step}")
 
     def _state(self) -> dict[str, Any]:
         return self.trainer.state_dict() | {"seconds": self.seconds, "best": self.best}
@@ -170,8 +171,7 @@ class Recorder:
     def save(self) -> None:
         """Write `last.pt` and `meta.json`; Diverged rather than a checkpoint of weights that aren't finite."""
         self.flush()
-        if not self.trainer.finite():
-            raise Diverged(f"the weights stopped being finite by step {self.trainer.step}")
+        self._demand_finite()
         began = time.perf_counter()
         meta = {
             "run_id": self.run_id,

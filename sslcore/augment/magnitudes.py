@@ -7,6 +7,7 @@ people compare with; both draw a whole level 1-9 of 10. Where the paper is silen
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -123,7 +124,7 @@ def magnitude_at(preset: Preset, name: str, strength: float, height: int, width:
         rest = NO_CHANGE.get(name, 0.0)
         values = tuple(rest + strength * (value - rest) for value in values)
     if name == "Posterize":
-        values = tuple(float(int(value + 0.5)) for value in values)
+        values = tuple(float(math.floor(value + 0.5)) for value in values)
     if name in SHARES and preset.whole_pixels:
         values = tuple(float(int(value)) for value in values)
     return Range(*values) if isinstance(magnitude, Range) else Steps(tuple(map(float, values)))

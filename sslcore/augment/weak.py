@@ -37,6 +37,8 @@ def draw_weak(batch: int, flip: bool, pad: int, generator: torch.Generator, devi
 def apply_weak(images: Tensor, draw: WeakDraw, pad: int) -> Tensor:
     """Return the weak views, uint8 (B, H, W, C) in and out; `pad` as in the draw, smaller than either side."""
     batch, height, width, channels = images.shape
+    if batch == 0:
+        return images
     # A row, its mirror image and their reflected ends in one run of bytes: reflection repeats after 2 * (width - 1)
     # pixels, so both share their ends. Each output row is a window of such a run, and one gather of overlapping
     # windows moves a row at a time instead of a pixel.

@@ -1,0 +1,157 @@
+"""Charts are valid plotly figures, hold the numbers they are given, and can be told apart."""
+
+from __future__ import annotations
+
+import base64
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from dashboard import charts, theme
+
+ROOT = Path(__file__).resolve().parent.parent
+STEPS = np.arange(1, 51)
+NAMES = [str(c) for c in range(10)]
+
+
+def decode(values: dict[str, str]) -> np.ndarray:
+    assert values["dtype"] == "f4"
+    return np.frombuffer(base64.b64decode(values["bdata"]), "<f4")
+
+
+def columns(*names: str) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    return {"step": STEPS, "seconds": STEPS / 10.0} | {name: generator.random(50) for name in names}
+
+
+TRAIN = columns("train/loss", "train/loss_x", "train/loss_u", "train/mask_rate", "train/purity", "train/confidence")
+EVALS = columns("eval/test/accuracy", "eval/test/accuracy/raw", "eval/train/accuracy", "eval/val/accuracy")
+LEVELS = np.random.default_rng(1).random((50, 10)).astype(np.float32)
+
+FIGURES = {
+    "loss": charts.losses(TRAIN, 100),
+    "loss log": charts.losses(TRAIN, 100, log=True, smooth=True, marks=[(20, "optim.lr = 0.1")]),
+    "loss supervised": charts.losses(columns("train/loss", "train/loss_x"), 100),
+    "accuracy": charts.accuracies(EVALS, 100),
+    "mask": charts.masks(TRAIN, 100, smooth=True),
+    "threshold": charts.thresholds(STEPS, LEVELS, NAMES, 100, 0.95),
+    "lanes": charts.lanes(LEVELS[-1], np.arange(11.0), NAMES, 0.95),
+    "lanes without counts": charts.lanes(LEVELS[-1], np.zeros(0), NAMES, 0.95),
+    "pseudo": charts.pseudo_counts(np.arange(10.0), NAMES),
+    "nothing yet: loss": charts.losses({}, 100),
+    "nothing yet: accuracy": charts.accuracies({}, 100),
+    "nothing yet: mask": charts.masks({}, 100),
+    "nothing yet: threshold": charts.thresholds(np.zeros(0), np.zeros((0, 0)), [], 100, 0.95),
+    "nothing yet: lanes": charts.lanes(np.zeros(0), np.zeros(0), [], 0.95),
+    "nothing yet: pseudo": charts.pseudo_counts(np.zeros(0), []),
+}
+
+
+def in_plotly(value: Any) -> Any:
+    """Colours of the page, which only a browser knows, as black."""
+    if isinstance(value, dict):
+        return {name: in_plotly(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [in_plotly(item) for item in value]
+    return "#000000" if isinstance(value, str) and value.startswith("var(") else value
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_one_that_plotly_takes(name: str) -> None:
+    go.Figure(in_plotly(FIGURES[name]))  # raises on an unknown property or a bad value
+
+
+def test_a_curve_holds_the_numbers_it_was_given() -> None:
+    total = FIGURES["loss"]["data"][0]
+    assert np.allclose(decode(total["x"]), STEPS) and np.allclose(decode(total["y"]), TRAIN["train/loss"])
+    assert [trace["name"] for trace in FIGURES["loss"]["data"]] == ["total", "labelled", "unlabelled"]
+    assert [trace["name"] for trace in FIGURES["loss supervised"]["data"]] == ["labelled"]
+
+
+def test_a_metric_without_any_value_has_no_line_and_gaps_stay_gaps() -> None:
+    purity = TRAIN["train/purity"].copy()
+    purity[:3] = np.nan
+    figure = charts.masks({"step": STEPS, "train/purity": purity, "train/mask_rate": np.full(50, np.nan)}, 100)
+    (trace,) = figure["data"]
+    assert trace["name"] == "purity" and np.isnan(decode(trace["y"])[:3]).all() and not np.isnan(decode(trace["y"])[3:]).any()
+
+
+def test_log_scale_changes_the_axis_and_forgets_only_its_own_zoom() -> None:
+    linear, log = charts.losses(TRAIN, 100)["layout"]["yaxis"], charts.losses(TRAIN, 100, log=True)["layout"]["yaxis"]
+    assert (linear["type"], log["type"]) == ("linear", "log") and linear["uirevision"] != log["uirevision"]
+
+
+def test_smoothing_equals_the_definition() -> None:
+    values = np.array([3.0, np.nan, 1.0, 4.0, 1.0])
+    expected, known = [], []
+    for value in values:
+        if np.isnan(value):
+            expected.append(np.nan)
+            continue
+        known.append(value)
+        weights = [0.6 ** (len(known) - 1 - i) for i in range(len(known))]
+        expected.append(sum(w * v for w, v in zip(weights, known, strict=True)) / sum(weights))
+    assert np.allclose(charts.smoothed(values, 0.6), expected, equal_nan=True)
+
+
+def test_a_smoothed_curve_keeps_the_raw_one_faint_behind_it() -> None:
+    raw, smooth = charts.losses(columns("train/loss"), 100, smooth=True)["data"]
+    assert raw["opacity"] < 0.5 and raw["showlegend"] is False and raw["legendgroup"] == smooth["legendgroup"]
+    assert np.ptp(decode(smooth["y"])) < np.ptp(decode(raw["y"]))
+
+
+@pytest.mark.parametrize(("steps", "last", "end"), [(600, 1, 600), (600, 600, 600), (1 << 20, 10, 2048), (1 << 20, 2049, 4096), (1 << 20, 1 << 20, 1 << 20)])
+def test_the_axis_of_a_long_run_doubles_and_never_hides_a_point(steps: int, last: int, end: int) -> None:
+    assert charts.frame(steps, last) == end
+
+
+def test_of_many_classes_the_lowest_and_highest_are_drawn() -> None:
+    values = np.random.default_rng(3).random(100)
+    chosen = charts.pick_classes(values)
+    ranks = values.argsort().argsort()
+    assert len(chosen) == 10 and sorted(ranks[chosen]) == [0, 1, 2, 3, 4, 95, 96, 97, 98, 99] and chosen == sorted(chosen)
+    assert len(charts.thresholds(STEPS[:1], values[None], [str(c) for c in range(100)], 100, 0.9)["data"]) == 10
+
+
+def test_learning_status_follows_flexmatch_with_its_warm_up() -> None:
+    """beta_c = sigma_c / max(max sigma, unused), arXiv:2110.08263 Eq. 11."""
+    bar = charts.lanes(np.full(2, 0.5), np.array([10.0, 20.0, 80.0]), ["a", "b"], 0.95)["data"][0]
+    assert bar["customdata"] == [[10, 10 / 80, 80], [20, 20 / 80, 80]]
+
+
+def test_shares_of_pseudo_labels_sum_to_one() -> None:
+    assert decode(FIGURES["pseudo"]["data"][0]["y"]).sum() == pytest.approx(1)
+
+
+def test_a_class_name_can_not_format_a_chart() -> None:
+    figure = charts.lanes(np.ones(1), np.zeros(0), ["<b onclick=x>&"], 0.95)
+    assert figure["data"][0]["y"] == ["&lt;b onclick=x&gt;&amp;"]
+
+
+def test_a_changed_setting_is_marked_where_it_changed() -> None:
+    layout = FIGURES["loss log"]["layout"]
+    assert layout["shapes"][0]["x0"] == 20 and layout["annotations"][0]["text"] == "optim.lr = 0.1"
+
+
+def luminance(color: str) -> float:
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_class_colours_are_the_same_in_both_modes_and_can_be_seen_in_both() -> None:
+    settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
+    for mode in ("light", "dark"):
+        assert settings[mode]["chartCategoricalColors"] == list(theme.CLASS_COLORS)
+        ground = luminance(settings[mode]["backgroundColor"])
+        for color in theme.CLASS_COLORS:
+            bright, dim = sorted((luminance(color), ground), reverse=True)
+            assert (bright + 0.05) / (dim + 0.05) >= 2.7, (mode, color)
+
+
+def test_two_classes_never_share_both_colour_and_dash() -> None:
+    assert len({(theme.class_color(c), theme.class_dash(c)) for c in range(50)}) == 50

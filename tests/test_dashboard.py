@@ -1,0 +1,259 @@
+"""Every page with every kind of run, through Streamlit's own test driver: no browser, no training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import queries, text
+from sslcore import events as ev
+from sslcore import presets
+from sslcore.config import METHOD_NAMES
+from sslcore.lab import Lab
+from sslcore.store import Store
+from tests.fill_store import fill
+
+APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
+VIEWS = ("views/train.py", "views/runs.py")
+STATES = ("empty", ev.QUEUED, ev.RUNNING, ev.PAUSED, ev.STOPPED, ev.FINISHED, ev.FAILED, ev.DIVERGED, ev.INTERRUPTED)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """An empty store that the pages read; nothing trains and torch is not imported."""
+    monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path))
+    monkeypatch.setattr(Lab, "_work", lambda self: None)
+    monkeypatch.setattr(Lab, "warm_up", lambda self: None)
+    yield queries.store()
+
+
+def page(**params: str) -> AppTest:
+    at = AppTest.from_file(str(APP), default_timeout=30)
+    for name, value in params.items():
+        at.query_params[name] = value
+    at.run()
+    assert not at.exception, at.exception
+    return at
+
+
+def words(at: AppTest) -> str:
+    """All text of a page that isn't an error, in one string."""
+    parts = [*at.markdown, *at.caption, *at.subheader, *at.info, *at.success, *at.warning]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def charts(at: AppTest) -> dict[str, Any]:
+    """The charts of a page by their name: what the component was given."""
+    found = [json.loads(component.proto.json) for component in at.get("bidi_component")]
+    return {data["name"]: data for data in found}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("state", STATES)
+def test_every_page_draws_every_kind_of_run(store: Store, state: str, view: str) -> None:
+    if state != "empty":
+        fill(store, state)
+    at = page()
+    at.switch_page(view).run()
+    assert not at.exception and not at.error or state in (ev.FAILED, ev.DIVERGED), at.exception
+    assert (state == "empty") == ("a small network learns" in words(at) or "There is no run yet" in words(at))
+
+
+@pytest.mark.parametrize(
+    ("state", "enabled"),
+    [
+        ("empty", {"start"}), (ev.QUEUED, {"start", "pause", "stop"}), (ev.RUNNING, {"start", "pause", "stop"}),
+        (ev.PAUSED, {"start", "resume", "step", "stop"}), (ev.FINISHED, {"start"}), (ev.FAILED, {"start", "resume", "step"}),
+        (ev.INTERRUPTED, {"start", "resume", "step", "stop"}), (ev.STOPPING, {"start"}),
+    ],
+)  # fmt: skip
+def test_only_buttons_that_make_sense_can_be_pressed(store: Store, state: str, enabled: set[str]) -> None:
+    if state != "empty":
+        fill(store, state)
+    buttons = {button.key: button for button in page().button if button.key in ("start", *text.BUTTONS)}
+    assert {key for key, button in buttons.items() if not button.disabled} == enabled
+    assert len(buttons) == 4  # the place of every button is always filled, so that nothing jumps
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_a_method_shows_the_charts_that_mean_something_for_it(store: Store, method: str) -> None:
+    fill(store, ev.RUNNING, method)
+    drawn = charts(page())
+    expected = {"chart_loss", "chart_accuracy"}
+    expected |= {"chart_mask", "chart_pseudo"} if method != "supervised" else set()
+    expected |= {"chart_threshold", "chart_lanes"} if method == "flexmatch" else set()
+    assert set(drawn) == expected
+    assert all(data["figure"]["data"] and data["alt"] for data in drawn.values())
+
+
+def test_start_trains_what_the_form_says_and_shows_it(store: Store) -> None:
+    at = page()
+    at.number_input(key="labels").set_value(20).run()
+    at.number_input(key="seed").set_value(3).run()
+    at.get_by_key("method").set_value("fixmatch").run()
+    at.number_input(key="fixmatch.threshold").set_value(0.8).run()
+    at.button(key="start").click().run()
+    assert not at.exception
+    (run,) = store.runs()
+    assert (run.method, run.labels, run.seed, run.state, run.preset) == ("fixmatch", 20, 3, ev.QUEUED, presets.DEFAULT)
+    assert run.config["method"]["threshold"] == 0.8 and run.steps == presets.build(presets.DEFAULT).train.steps
+    assert at.query_params["run"] == run.id and "FixMatch" in at.subheader[0].value
+
+
+def test_without_a_change_the_form_is_the_preset(store: Store) -> None:
+    for preset in presets.PRESETS:
+        for method in METHOD_NAMES:
+            at = page(preset=preset, method=method)
+            at.button(key="start").click().run()
+            newest = store.run(str(at.query_params["run"]))
+            assert newest.config == json.loads(json.dumps(plain(presets.build(preset, method)))), (preset, method)
+
+
+def plain(config: Any) -> Any:
+    from sslcore.config import to_dict
+
+    return to_dict(config)
+
+
+def test_the_form_is_in_the_url(store: Store) -> None:
+    at = page(method="mixmatch", labels="30", seed="5", **{"mixmatch.temperature": "0.25", "augment.preset": "kekmodel"})
+    at.button(key="start").click().run()
+    config = store.runs()[0].config
+    assert (config["method"]["name"], config["data"]["labels"], config["train"]["seed"]) == ("mixmatch", 30, 5)
+    assert config["method"]["temperature"] == 0.25 and config["augment"]["preset"] == "kekmodel"
+
+
+def test_a_method_has_its_own_defaults_and_keeps_what_was_typed(store: Store) -> None:
+    at = page()
+    at.number_input(key="flexmatch.threshold").set_value(0.7).run()
+    at.number_input(key="labels").set_value(50).run()
+    at.get_by_key("method").set_value("mixmatch").run()
+    assert at.number_input(key="mixmatch.optim.lr").value == presets.build(presets.DEFAULT, "mixmatch").optim.lr
+    assert at.number_input(key="labels").value == 50
+    at.get_by_key("method").set_value("flexmatch").run()
+    assert at.number_input(key="flexmatch.threshold").value == 0.7
+
+
+def test_a_preset_brings_its_own_numbers(store: Store) -> None:
+    at = page()
+    at.selectbox(key="preset").set_value("smoke").run()
+    smoke = presets.build("smoke")
+    assert at.number_input(key="smoke.steps").value == smoke.train.steps
+    assert at.number_input(key="smoke.labels").value == smoke.data.labels
+
+
+def test_a_double_click_starts_one_run(store: Store) -> None:
+    at = page()
+    at.button(key="start").click().run()
+    at.button(key="start").click().run()
+    assert len(store.runs()) == 1
+    at.number_input(key="seed").set_value(1).run()
+    at.button(key="start").click().run()
+    assert len(store.runs()) == 2
+
+
+def test_a_setting_that_can_not_be_is_one_sentence_and_nothing_is_lost(store: Store, tmp_path: Path) -> None:
+    at = page(labels="30")
+    at.selectbox(key="data").set_value("folder").run()
+    assert "Type the path" in at.error[0].value and at.button(key="start").disabled
+    at.text_input(key="folder").set_value(str(tmp_path / "no *such* folder")).run()
+    assert r"no \*such\* folder" in at.error[0].value and len(at.error) == 1 and not at.exception
+    assert at.number_input(key="labels").value == 30
+    at.text_input(key="folder").set_value(str(tmp_path)).run()
+    assert not at.error and not at.button(key="start").disabled
+    at.number_input(key="flexmatch.optim.lr").set_value(0.0).run()
+    assert at.error[0].value.replace("\\", "").startswith("optim.lr must be a number above 0")
+
+
+def test_the_run_in_the_url_is_shown_else_the_one_at_work(store: Store) -> None:
+    running, finished = fill(store, ev.RUNNING, "fixmatch"), fill(store, ev.FINISHED, "mixmatch")
+    assert "FixMatch" in page().subheader[0].value
+    assert "MixMatch" in page(run=finished).subheader[0].value
+    assert "FixMatch" in page(run="deleted long ago").subheader[0].value
+    assert "FixMatch" in page(run=running).subheader[0].value
+
+
+def test_pause_resume_step_and_stop_reach_the_run(store: Store) -> None:
+    run_id = fill(store, ev.PAUSED)
+    at = page(run=run_id)
+    at.button(key="step").click().run()
+    assert (store.run(run_id).state, store.run(run_id).until) == (ev.QUEUED, store.run(run_id).step + 1)
+    at.button(key="pause").click().run()
+    assert store.run(run_id).state == ev.PAUSED
+    at.button(key="resume").click().run()
+    assert (store.run(run_id).state, store.run(run_id).until) == (ev.QUEUED, None)
+    at.button(key="stop").click().run()
+    assert store.run(run_id).state == ev.STOPPED and not at.exception
+
+
+def test_stopping_a_run_of_another_tab_is_asked_about_first(store: Store) -> None:
+    run_id = fill(store, ev.RUNNING)
+    at = page(run=run_id)
+    at.button(key="stop").click().run()
+    assert store.run(run_id).state == ev.RUNNING
+    assert any("another tab" in part.value for part in at.markdown)
+    at.session_state["mine"] = {run_id}
+    at.button(key="stop").click().run()
+    assert store.run(run_id).state == ev.STOPPING
+
+
+def test_a_failed_run_shows_its_traceback_and_its_text_is_only_text(store: Store) -> None:
+    fill(store, ev.FAILED)
+    at = page()
+    assert at.error[0].value == r"RuntimeError\: out of \*memory\* \<b\>"
+    assert at.code[0].value.startswith("Traceback (most recent call last)")
+
+
+def test_a_diverged_run_says_what_to_try(store: Store) -> None:
+    fill(store, ev.DIVERGED)
+    at = page()
+    assert "became nan" in at.error[0].value and not at.code
+    assert "smaller learning rate" in at.error[0].proto.title
+
+
+def test_a_finished_run_says_its_number_honestly(store: Store) -> None:
+    fill(store, ev.FINISHED)
+    assert "**97.1 %** of 360 test images" in page().success[0].value
+
+
+def test_waiting_runs_are_listed_in_their_order(store: Store) -> None:
+    fill(store, ev.RUNNING)
+    fill(store, ev.QUEUED, "mixmatch")
+    fill(store, ev.QUEUED, "supervised")
+    listed = next(part.value for part in page().markdown if "Waiting" in part.value)
+    assert listed.index("number 1:** MixMatch") < listed.index("number 2:** Supervised")
+
+
+def test_typed_names_are_escaped_wherever_they_stand(store: Store) -> None:
+    name = "<b>x</b> [l](javascript:a) :red[r]"
+    fill(store, ev.RUNNING, name=name)
+    fill(store, ev.QUEUED, name=name)
+    at = page()
+    assert text.escape(name) in at.subheader[0].value
+    assert text.escape(name) in next(part.value for part in at.markdown if "Waiting" in part.value)
+    assert "<b>" not in words(at) and "](" not in words(at)
+    assert not any(part.proto.allow_html for part in at.markdown)
+
+
+def test_the_runs_page_lists_every_run_and_opens_one(store: Store) -> None:
+    finished, running = fill(store, ev.FINISHED), fill(store, ev.RUNNING, "mixmatch")
+    at = page()
+    at.switch_page("views/runs.py").run()
+    table = at.dataframe[0].value
+    assert list(table["state"]) == ["running", "finished"] and list(table["method"]) == ["MixMatch", "FlexMatch"]
+    assert table["test"].iloc[1] == pytest.approx(0.9712) and list(table["name"]) == [running, finished]
+    at.session_state["open_run"] = finished
+    at.run()
+    assert at.query_params["run"] == finished and "FlexMatch" in at.subheader[0].value
+
+
+def test_a_folder_of_runs_that_can_not_be_used_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path / "file"))
+    at = AppTest.from_file(str(APP), default_timeout=30).run()
+    assert not at.exception and "can't be used" in at.error[0].value.replace("\\", "")

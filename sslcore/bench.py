@@ -6,14 +6,13 @@ a step doesn't depend on what is in the pictures).
 
 from __future__ import annotations
 
-import random
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
-from PIL import Image
 
 from sslcore import presets
 from sslcore.augment.pillow_twin import pillow_normalize, pillow_strong, pillow_weak
@@ -117,13 +116,13 @@ def _time_augmentation(net: str, device: torch.device) -> dict[str, Any]:
         normalize(weak_view(raw, images.flip, generator), mean, std)
         normalize(strong_view(raw, images.flip, config, generator), mean, std)
 
-    rng = random.Random(0)
-    pictures = [Image.fromarray(array.squeeze()) for array in images.train_images.numpy()]
+    rng = np.random.default_rng(0)
+    arrays = images.train_images.numpy()
 
     def pillow() -> None:
-        for picture in pictures:
-            pillow_normalize(pillow_weak(picture, images.flip, rng), images.mean, images.std)
-            pillow_normalize(pillow_strong(picture, images.flip, config, rng), images.mean, images.std)
+        for pixels in arrays:
+            pillow_normalize(pillow_weak(pixels, rng, images.flip), images.mean, images.std)
+            pillow_normalize(pillow_strong(pixels, rng, config, images.flip), images.mean, images.std)
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -108,7 +108,7 @@ def test_start_trains_what_the_form_says_and_shows_it(store: Store) -> None:
 def test_without_a_change_the_form_is_the_preset(store: Store) -> None:
     for preset in presets.PRESETS:
         for method in METHOD_NAMES:
-            at = page(preset=preset, method=method)
+            at = page(preset=presets.PRESETS[preset].title, method=text.METHODS[method])  # the URL holds what is read
             at.button(key="start").click().run()
             newest = store.run(str(at.query_params["run"]))
             assert newest.config == json.loads(json.dumps(plain(presets.build(preset, method)))), (preset, method)
@@ -121,7 +121,7 @@ def plain(config: Any) -> Any:
 
 
 def test_the_form_is_in_the_url(store: Store) -> None:
-    at = page(method="mixmatch", labels="30", seed="5", **{"mixmatch.temperature": "0.25", "augment.preset": "kekmodel"})
+    at = page(method="MixMatch", labels="30", seed="5", **{"mixmatch.temperature": "0.25", "augment.preset": "kekmodel"})
     at.button(key="start").click().run()
     config = store.runs()[0].config
     assert (config["method"]["name"], config["data"]["labels"], config["train"]["seed"]) == ("mixmatch", 30, 5)

@@ -24,6 +24,9 @@ from sslcore.augment.ops import BLENDS, IDENTITY, MOVES, NO_CHANGE, OP_NAMES, OP
 from sslcore.config import AugmentConfig
 
 
+_COLUMNS = 5  # columns of the magnitude table before the values
+
+
 class StrongDraw(NamedTuple):
     """All chance in the strong views of B images with N operations each."""
 
@@ -59,9 +62,6 @@ def draw_strong(
     side = int(config.cutout * min(height, width) + 0.5)
     box = _draw_box(uniform[:, :2], side, height, width, preset.cutout_inclusive)
     return StrongDraw(op, value, u_applied < op_prob, box)
-
-
-_COLUMNS = 5  # columns of the table before the values
 
 
 @functools.lru_cache(maxsize=64)

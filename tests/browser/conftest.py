@@ -1,0 +1,79 @@
+"""Fixtures of the browser tests: skipped where there is no Playwright or Chromium, failed there if SSLLAB_REQUIRE_BROWSER=1."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sslcore.store import Store
+from tests.browser.serving import ARGS, chromium, serving
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium that is installed here; nothing is downloaded."""
+
+    def missing(what: str) -> None:
+        if os.environ.get("SSLLAB_REQUIRE_BROWSER") == "1":
+            pytest.fail(f"{what} is missing, and SSLLAB_REQUIRE_BROWSER=1 asks for the browser tests")
+        pytest.skip(f"{what} is missing")
+
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("Playwright (pip install playwright)")
+    path = chromium()
+    if path is None:
+        missing("Chromium (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=list(ARGS))
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def store(root: Path) -> Store:
+    """The server's runs, seen from outside."""
+    return Store(root)
+
+
+@pytest.fixture(scope="module")
+def url(root: Path, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the real server; it is started only if there is a browser."""
+    with serving(root, tmp_path_factory.mktemp("log") / "server.log") as address:
+        yield address
+
+
+@pytest.fixture
+def tab(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Open pages; at the end of the test none of them may have logged an error, asked another host or lost an exception."""
+    opened, problems = [], []
+
+    def open_page(address: str, **options: Any) -> Any:
+        page = browser.new_page(**{"viewport": {"width": 1440, "height": 900}, **options})
+        opened.append(page)
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: None if request.url.startswith(LOCAL) else problems.append(f"asked {request.url}"))
+        page.set_default_timeout(60_000)
+        page.goto(address)
+        return page
+
+    yield open_page
+    for page in opened:
+        boxes = page.locator("[data-testid=stException]").count()
+        page.close()
+        assert not boxes, "an exception box stands on the page"
+    assert not problems, problems
+
+
+LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")

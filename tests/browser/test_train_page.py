@@ -1,0 +1,196 @@
+"""The Train page in a real Chromium against the real server and engine: what a learner does in the first minute."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+
+from sslcore import events as ev
+from sslcore.store import Store
+from tests.fill_store import fill
+
+Tab = Callable[..., Any]
+SMOKE = "?preset=Smoke+test&device=CPU"
+LONG = SMOKE + "&smoke.steps=100000"
+LINE = ".st-key-chart_loss .scatterlayer path.js-line"
+STEP = re.compile(r"step ([\d\u202f]+) of")
+
+
+def press(page: Any, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def step(page: Any) -> int:
+    """The step that the page shows."""
+    found = STEP.search(page.locator("[data-testid=stMain]").inner_text())
+    return int(found[1].replace("\u202f", "")) if found else -1
+
+
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+    return value
+
+
+def pill(page: Any, state: str) -> None:
+    page.locator(".stMarkdownBadge", has_text=state).first.wait_for()
+
+
+def run_id(page: Any) -> str:
+    return parse_qs(urlparse(page.url).query)["run"][0]
+
+
+def x_range(page: Any) -> list[float]:
+    return [float(value) for value in page.evaluate("[...document.querySelector('.st-key-chart_loss .plot')._fullLayout.xaxis.range]")]
+
+
+def zoom(page: Any) -> list[float]:
+    """Drag a box over the middle of the loss chart with the mouse; return the x range that this leaves."""
+    whole = x_range(page)
+    box = page.locator(".st-key-chart_loss .nsewdrag").bounding_box()
+    x, y = box["x"], box["y"] + box["height"] / 2
+    page.mouse.move(x + 0.2 * box["width"], y)
+    page.mouse.down()
+    page.mouse.move(x + 0.6 * box["width"], y, steps=5)
+    page.mouse.up()
+    until(lambda: x_range(page) != whole)
+    time.sleep(0.2)
+    left, right = x_range(page)
+    assert left > whole[0] and right < whole[1]
+    return [left, right]
+
+
+def wipe_out(store: Store, run: str) -> None:
+    until(lambda: store.run(run).state not in ev.ACTIVE)
+    store.delete(run)
+
+
+def test_one_click_trains_and_the_loss_moves_until_the_end(tab: Tab, url: str, store: Store) -> None:
+    page = tab(url + SMOKE + "&smoke.steps=300")
+    press(page, "Start")
+    page.locator(LINE).first.wait_for(state="attached")
+    first = until(lambda: page.locator(LINE).last.get_attribute("d"))
+    until(lambda: page.locator(LINE).last.get_attribute("d") != first)
+    page.get_by_text("test images right").wait_for()
+    pill(page, "finished")
+    run = store.run(run_id(page))
+    assert (run.state, run.step, step(page)) == (ev.FINISHED, 300, 300)
+    page.locator(".st-key-card_sheet img").first.wait_for()
+    assert page.locator(".st-key-card_sheet img").count() == 4
+
+    page.reload()  # the finished run is still there, by its name in the URL
+    page.get_by_text("test images right").wait_for()
+    assert run_id(page) == run.id and step(page) == 300
+    second = tab(url)  # and as the newest one without it
+    second.get_by_text("test images right").wait_for()
+
+
+def test_zoom_is_kept_while_it_trains_and_two_tabs_see_one_run(tab: Tab, url: str, store: Store) -> None:
+    idle = tab(url)
+    idle.locator("[data-testid=stMain]").get_by_role("button", name="Start").wait_for()
+    page = tab(url + LONG)
+    press(page, "Start")
+    page.locator(LINE).first.wait_for(state="attached")
+    run = run_id(page)
+    zoomed = zoom(page)
+    node = page.locator(".st-key-chart_loss .plot").element_handle()
+    shown = step(page)
+    until(lambda: step(page) > shown)
+    shown = step(page)
+    until(lambda: step(page) > shown)
+    assert x_range(page) == zoomed
+    assert node.evaluate("node => node.isConnected"), "the chart was built anew"
+
+    pill(idle, "running")  # a tab that was opened before finds it without a click
+    idle.close()
+    page.reload()
+    until(lambda: step(page) > 0)
+    assert run_id(page) == run
+
+    press(page, "Pause")
+    pill(page, "paused")
+    at = step(page)
+    press(page, "Step")
+    until(lambda: step(page) == at + 1)
+    pill(page, "paused")
+    press(page, "Resume")
+    until(lambda: step(page) > at + 1)
+    page.close()  # closing the tab stops nothing
+    before = store.run(run).step
+    until(lambda: store.run(run).step > before)
+
+    other = tab(url + f"?run={run}")
+    pill(other, "running")
+    press(other, "Stop")  # this tab did not start it
+    press(other, "Stop it")
+    pill(other, "stopped")
+    wipe_out(store, run)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_has_no_sideways_scroll_in_light_and_dark(tab: Tab, url: str, store: Store, scheme: str) -> None:
+    run = fill(store, ev.FINISHED)
+    page = tab(url + f"?run={run}", viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    page.locator(LINE).first.wait_for(state="attached")
+    main = page.locator("[data-testid=stMain]")
+    assert main.evaluate("node => node.scrollWidth") <= 390
+    wide = page.evaluate(
+        "[...document.querySelectorAll('[data-testid=stMain] *')].filter(node => node.getBoundingClientRect().right > 392).map(node => node.className)"
+    )
+    assert not wide, wide[:5]
+    ink = page.evaluate("document.querySelector('.st-key-chart_loss .xtick text').style.fill")
+    assert ink == {"light": "rgb(28, 36, 48)", "dark": "rgb(232, 236, 243)"}[scheme]
+    store.delete(run)
+
+
+def test_nothing_jumps_from_tick_to_tick(tab: Tab, url: str, store: Store) -> None:
+    page = tab(url + LONG)
+    press(page, "Start")
+    page.locator(LINE).first.wait_for(state="attached")
+    cards = "[...document.querySelectorAll('[class*=st-key-card_]')].map(node => node.className.match(/st-key-card_(\\w+)/)[1] + Math.round(node.getBoundingClientRect().height))"
+    before, shown = page.evaluate(cards), step(page)
+    for _ in range(3):
+        until(lambda: step(page) > shown)
+        shown = step(page)
+        assert [card for card in page.evaluate(cards) if "sheet" not in card] == [card for card in before if "sheet" not in card]
+    press(page, "Stop")
+    pill(page, "stopped")
+    wipe_out(store, run_id(page))
+
+
+def test_what_somebody_typed_is_text_and_nothing_else(tab: Tab, url: str, store: Store, tmp_path: Path) -> None:
+    name = "<b>x</b> [l](http://c.d) :red[r] $y$ *z* www.e.fg :smile:"
+    run = fill(store, ev.PAUSED, name=name)
+    page = tab(url + f"?run={run}")
+    page.locator(LINE).first.wait_for(state="attached")
+    heading = page.locator("[data-testid=stMain] h3").first
+    assert heading.inner_text().startswith(name)
+    assert heading.locator("b, em, .katex").count() == 0 and heading.locator("a[href*='c.d']").count() == 0
+    store.delete(run)
+
+
+def test_runs_are_listed_opened_and_deleted(tab: Tab, url: str, store: Store) -> None:
+    for run in store.runs():
+        store.delete(run.id)
+    kept, gone = fill(store, ev.FINISHED), fill(store, ev.FAILED, "mixmatch")
+    page = tab(url + "runs")
+    page.locator("[data-testid=stDataFrame]").wait_for()
+    box = page.locator("[data-testid=stDataFrame]").bounding_box()
+    page.mouse.click(box["x"] + 16, box["y"] + 35 + 17)  # tick the first row: the newest
+    page.get_by_text("1 run selected").wait_for()
+    page.locator(".st-key-delete_selected button").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    until(lambda: [run.id for run in store.runs()] == [kept])
+    page.get_by_text("Tick a row").wait_for()
+    box = page.locator("[data-testid=stDataFrame]").bounding_box()
+    page.mouse.click(box["x"] + 80, box["y"] + 35 + 17)  # its Open button
+    page.get_by_text("test images right").wait_for()
+    assert run_id(page) == kept and gone != kept

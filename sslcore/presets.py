@@ -63,7 +63,7 @@ PRESETS: dict[str, Preset] = {
             train=TrainConfig(steps=30, batch=10, ema_decay=0.9, ema_warmup=True, evals=3),
         ),
         {
-            "mixmatch": {**_MIXMATCH_ADAM, "method.ramp_steps": 10},
+            "mixmatch": {**_MIXMATCH_ADAM, "method.ramp_steps": 100},
             "fixmatch": {"method.mu": 2},
             "flexmatch": {"method.mu": 2},
         },

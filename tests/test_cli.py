@@ -45,10 +45,23 @@ def train(call: Any, *words: str) -> dict[str, Any]:
 
 
 def test_train_evaluate_show_runs_delete(call: Any, tmp_path: Path) -> None:
-    found = train(call, "--method", "fixmatch", "--labels", "30", "--seed", "4", "--steps", "12", "--set", "optim.lr=0.05")
+    found = train(
+        call, "--method", "fixmatch", "--labels", "30", "--seed", "4", "--steps", "12", "--set", "optim.lr=0.05"
+    )
     assert set(found) >= FIELDS
-    assert (found["status"], found["method"], found["labels"], found["seed"], found["step"]) == ("finished", "fixmatch", 30, 4, 12)
-    assert found["threads"] == 1 and found["device"] == "cpu" and found["preset"] == "smoke" and len(found["weights_sha256"]) == 64
+    assert (found["status"], found["method"], found["labels"], found["seed"], found["step"]) == (
+        "finished",
+        "fixmatch",
+        30,
+        4,
+        12,
+    )
+    assert (
+        found["threads"] == 1
+        and found["device"] == "cpu"
+        and found["preset"] == "smoke"
+        and len(found["weights_sha256"]) == 64
+    )
     assert found["seconds_per_step"] == pytest.approx(found["seconds"] / 12)
 
     status, out, _ = call("evaluate", found["run_id"], "--json")
@@ -62,10 +75,15 @@ def test_train_evaluate_show_runs_delete(call: Any, tmp_path: Path) -> None:
     assert status == 0 and json.loads(out) == [found]
     status, out, _ = call("show", found["run_id"][:-2], "--json")
     shown = json.loads(out)
-    assert shown["config"]["optim"]["lr"] == 0.05 and [e["state"] for e in shown["events"]] == ["queued", "running", "finished"]
+    assert shown["config"]["optim"]["lr"] == 0.05 and [e["state"] for e in shown["events"]] == [
+        "queued",
+        "running",
+        "finished",
+    ]
     for words in (("runs",), ("show", found["run_id"])):
         status, out, _ = call(*words)
-        assert status == 0 and found["run_id"] in out and "optim.lr = 0.05" in out or words == ("runs",)
+        assert status == 0 and found["run_id"] in out
+        assert words == ("runs",) or "optim.lr = 0.05" in out
     status, out, _ = call("delete", found["run_id"], "--json")
     assert status == 0 and json.loads(out)["deleted"] is True
     assert Store(tmp_path).runs() == []
@@ -100,7 +118,9 @@ def test_same_command_same_weights(call: Any) -> None:
         (["data", "nowhere"], ["data.source", "nowhere"]),
     ],
 )
-def test_bad_usage_is_status_2_and_at_most_two_lines(call: Any, words: list[str], told: list[str], tmp_path: Path) -> None:
+def test_bad_usage_is_status_2_and_at_most_two_lines(
+    call: Any, words: list[str], told: list[str], tmp_path: Path
+) -> None:
     status, out, err = call(*words)
     assert status == 2 and out == ""
     assert len(err.strip().splitlines()) <= 2, err
@@ -121,7 +141,17 @@ def test_a_failed_run_is_status_1_with_its_traceback(call: Any, monkeypatch: pyt
 
 def test_ctrl_c_stops_with_a_checkpoint_and_resume_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sslcore"]
-    settings = ["--set", "train.threads=1", "--set", "train.evals=1", "--steps", "100000", "--root", str(tmp_path), "--json"]
+    settings = [
+        "--set",
+        "train.threads=1",
+        "--set",
+        "train.evals=1",
+        "--steps",
+        "100000",
+        "--root",
+        str(tmp_path),
+        "--json",
+    ]
     child = subprocess.Popen(
         [*command, "train", "--preset", "smoke", *settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -23,7 +23,6 @@ from sslcore.augment.numbers import LEVELS
 from sslcore.augment.ops import BLENDS, IDENTITY, MOVES, NO_CHANGE, OP_NAMES, OPS, POSTERIZE, REMAPS, SOLARIZE
 from sslcore.config import AugmentConfig
 
-
 _COLUMNS = 5  # columns of the magnitude table before the values
 
 

@@ -23,9 +23,7 @@ class LessonNet(nn.Module):
     def __init__(self, width: int, num_classes: int, channels: int = 3, bn_momentum: float = 0.05) -> None:
         super().__init__()
         widths = [4 * channels, width, 2 * width, 4 * width]
-        self.convs = nn.ModuleList(
-            nn.Conv2d(a, b, 3, 1, 1, bias=False) for a, b in pairwise(widths)
-        )
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, 1, 1, bias=False) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(BatchNorm(b, bn_momentum) for b in widths[1:])
         self.head = nn.Linear(widths[3], num_classes)
 

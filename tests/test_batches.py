@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -49,7 +51,7 @@ def test_without_augmentation_views_are_the_images_themselves() -> None:
     images[:] = (
         torch.arange(len(images)).remainder(251).to(torch.uint8)[:, None, None, None]
     )  # flat pictures: a crop changes nothing
-    object.__setattr__(trainer.images, "train_images", images)
+    trainer.stream.images = dataclasses.replace(trainer.images, train_images=images)  # a copy: loaded sets are shared
     batch = trainer.stream.next()
     expected = normalize(images[trainer.split.unlabeled[batch.u_index]], trainer.stream.mean, trainer.stream.std)
     torch.testing.assert_close(batch.u[0], expected)

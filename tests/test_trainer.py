@@ -41,7 +41,8 @@ def assert_same(a: dict[str, Any], b: dict[str, Any], but: tuple[str, ...] = ())
     assert left.keys() == right.keys()
     for name, value in left.items():
         if name not in but:
-            assert torch.equal(value, right[name]) if isinstance(value, torch.Tensor) else value == right[name], name
+            same = torch.equal(value, right[name]) if isinstance(value, torch.Tensor) else value == right[name]
+            assert same, f"{name}: {value} is not {right[name]}"
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)

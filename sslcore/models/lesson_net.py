@@ -36,7 +36,8 @@ class LessonNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
         for k, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            if k:
-                x = F.max_pool2d(x, 2)
-            x = F.leaky_relu(norm(conv(x)), SLOPE)
+            x = norm(conv(x))
+            if k < len(self.convs) - 1:
+                x = F.max_pool2d(x, 2)  # before the activation: the same numbers, as it is monotonic, for a quarter of the work
+            x = F.leaky_relu(x, SLOPE)
         return self.head(x.mean(dim=(2, 3)))

@@ -81,8 +81,7 @@ def lanes(threshold: np.ndarray, count: np.ndarray, names: Sequence[str], tau: f
     label = [plotly_safe(names[c]) for c in shown]
     bar: dict[str, Any] = {
         "type": "bar", "orientation": "h", "y": label, "x": typed(threshold[shown]), "name": "threshold",
-        "marker": {"color": [theme.class_color(c) for c in shown]}, "text": [f"{threshold[c]:.2f}" for c in shown],
-        "textposition": "auto", "cliponaxis": False, "hovertemplate": "%{y}: threshold %{x:.3f}<extra></extra>",
+        "marker": {"color": [theme.class_color(c) for c in shown]}, "hovertemplate": "%{y}: threshold %{x:.3f}<extra></extra>",
     }  # fmt: skip
     if len(count) == len(threshold) + 1:
         # beta = sigma_c over the largest; while most images are unused, over those (warm-up, FlexMatch Eq. 11).
@@ -92,9 +91,13 @@ def lanes(threshold: np.ndarray, count: np.ndarray, names: Sequence[str], tau: f
             "%{y}: threshold %{x:.3f}<br>learning status \u03c3 = %{customdata[0]:,d}, \u03b2 = %{customdata[1]:.2f}"
             "<br>images without a confident class: %{customdata[2]:,d}<extra></extra>"
         )
-    figure = _figure([bar])
+    values = {
+        "type": "scatter", "mode": "text", "y": label, "x": [1.13] * len(shown), "text": [f"{threshold[c]:.2f}" for c in shown],
+        "textposition": "middle left", "showlegend": False, "hoverinfo": "skip",
+    }  # fmt: skip
+    figure = _figure([bar, values])
     figure["layout"] |= {
-        "xaxis": {"range": [0, 1.06], "tickformat": ".1f", "title": {"text": "threshold"}, "fixedrange": True},
+        "xaxis": {"range": [0, 1.13], "tickvals": [0, 0.2, 0.4, 0.6, 0.8, 1], "title": {"text": "threshold"}, "fixedrange": True},
         "yaxis": {"type": "category", "autorange": "reversed", "showgrid": False, "fixedrange": True, "automargin": True, "dtick": 1},
         "bargap": 0.28, "hovermode": "closest", "showlegend": False, "shapes": [_rule(x=tau)], "margin": {"l": 8, "r": 12, "t": 22, "b": 38},
         "annotations": [_note(f"\u03c4 = {tau:g}", x=tau, y=1, yref="paper", yanchor="bottom")],
@@ -115,8 +118,8 @@ def pseudo_counts(count: np.ndarray, names: Sequence[str]) -> Figure:
     figure["layout"] |= {
         "xaxis": {"type": "category", "showgrid": False, "fixedrange": True, "title": {"text": "class"}, "dtick": 1},
         "yaxis": {"tickformat": ".0%", "rangemode": "tozero", "fixedrange": True}, "bargap": 0.28, "showlegend": False, "hovermode": "closest",
-        "shapes": [_rule(y=even)], "margin": {"l": 44, "r": 12, "t": 22, "b": 38},
-        "annotations": [_note("even", x=1, xref="paper", xanchor="right", y=even, yanchor="bottom")],
+        "shapes": [_rule(y=even)], "margin": {"l": 44, "r": 40, "t": 22, "b": 38},
+        "annotations": [_note("even", x=1.01, xref="paper", xanchor="left", y=even, yanchor="middle")],
     }  # fmt: skip
     return figure
 

@@ -32,7 +32,7 @@ function themed(figure, view, width, style) {
   const { data, layout } = resolve(figure, style)
   const text = style.getPropertyValue("--st-text-color").trim()
   const border = style.getPropertyValue("--st-border-color").trim()
-  const narrow = width < 460
+  const narrow = width < 380
   const axis = { gridcolor: border, linecolor: border, zerolinecolor: border, zeroline: false, automargin: true }
   const full = {
     ...layout, uirevision: view, autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",

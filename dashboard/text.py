@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import re
 
+PAGES = {"train": "Start a run and watch it learn.", "runs": "Every run: open one, compare their numbers, delete."}
 METHODS = {"supervised": "Supervised", "mixmatch": "MixMatch", "fixmatch": "FixMatch", "flexmatch": "FlexMatch"}
 METHOD_HELP = (
     "Supervised learns from the labelled images alone. MixMatch averages and sharpens its guesses for the others and mixes images. "
@@ -20,6 +21,14 @@ DATA_HELP = {
     "folder": "A folder with train/<class>/ and, if you have them, train/unlabeled/ and test/<class>/; or just <class>/.",
 }
 DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "NVIDIA GPU", "mps": "Apple GPU"}
+
+START_HELP = "Train a new run with the settings on the left. While another one trains, it waits for its turn."
+BUTTONS = {  # label, icon, help
+    "pause": ("Pause", ":material/pause:", "Save a checkpoint and free the machine"),
+    "resume": ("Resume", ":material/resume:", "Go on exactly where it was"),
+    "step": ("Step", ":material/skip_next:", "Take one step and pause again"),
+    "stop": ("Stop", ":material/stop:", "Save a checkpoint and end; it can be resumed"),
+}
 
 STATE_LINES = {
     "queued": "This run waits for the one before it; on one machine they train one after the other.",
@@ -81,12 +90,21 @@ SHEET_TEXT = {
     "mixmatch": "Top: a weak view. Below: a strong view, which MixMatch doesn't train on. Bar: confidence before sharpening; MixMatch keeps every guess.",
     "supervised": "Supervised learns nothing from these images; this is what it would guess. Top: weak view, below: strong view.",
 }
+SHEET_KEY = "Disc with tick: right. Square with cross: wrong (the hidden label, for your eyes only). Framed: kept. Faded: not kept, not learnt from."
 SHEET_WAIT = "The images appear with the first evaluation."
+
+RUNS_TEXT = "Every run of this folder, newest first. The accuracies are those of the last evaluation, one seed each."
+RUNS_EMPTY = "There is no run yet. The Train page starts one with a single click."
+RUNS_PICK = "Tick a row to open or delete it."
+RUNS_ALT = "Table of all runs with state, method, data, labels, seed, progress, accuracies and time"
+BEST_HELP = "Test accuracy of the weights that were best on the validation part, where the run has one."
 
 
 def escape(text: str) -> str:
     """Return markdown that shows the text as it was typed: no link, no HTML, no formula, no icon, on one line."""
     flat = re.sub(r"\s+", " ", text)
+    # Addresses become links even when every sign is escaped; an invisible word joiner prevents it.
+    flat = re.sub(r"(:(?=//)|www(?=\.)|@)", "\\1\u2060", flat, flags=re.IGNORECASE)
     return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~$:&@/])", r"\\\1", flat)
 
 
@@ -126,9 +144,10 @@ def duration(seconds: float) -> str:
 
 
 def number(value: float) -> str:
-    """Write a count with thin groups: 12 345; rates lose the digits that mean nothing."""
-    rounded = round(value) if value < 1000 else round(value, -2) if value >= 10_000 else round(value, -1)
-    return f"{rounded:,}".replace(",", "\u202f")
+    """Write a count with thin groups: 12 345; a rate loses the digits that mean nothing."""
+    if isinstance(value, float) and value >= 1000:
+        value = round(value, -2 if value >= 10_000 else -1)
+    return f"{round(value):,}".replace(",", "\u202f")
 
 
 def plural(count: int, noun: str) -> str:

@@ -10,7 +10,19 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = sorted((ROOT / "sslcore").rglob("*.py"))
 PAGES = sorted((ROOT / "dashboard").rglob("*.py"))
-TORCH_FREE = ("config", "settings", "presets", "events", "store", "process", "keyframes", "lab", "console", "__main__", "__init__")
+TORCH_FREE = (
+    "config",
+    "settings",
+    "presets",
+    "events",
+    "store",
+    "process",
+    "keyframes",
+    "lab",
+    "console",
+    "__main__",
+    "__init__",
+)
 HEAVY = {"torch", "torchvision", "sklearn", "streamlit", "plotly", "pandas"}
 
 

@@ -70,6 +70,8 @@ def tab(browser: Any) -> Iterator[Callable[..., Any]]:
 
     yield open_page
     for page in opened:
+        if page.is_closed():
+            continue
         boxes = page.locator("[data-testid=stException]").count()
         page.close()
         assert not boxes, "an exception box stands on the page"

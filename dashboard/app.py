@@ -1,0 +1,29 @@
+"""The entry point: `streamlit run dashboard/app.py`. Page set-up and navigation; everything else is in `views/`."""
+
+import streamlit as st
+
+from dashboard import queries, text
+from dashboard.live_chart import STATIC, install_plotly
+from sslcore.store import StoreError
+
+# The icon is a file: Streamlit would fetch its own icons for the tab from the internet.
+st.set_page_config(page_title="SSL Lab", page_icon=STATIC / "icon.png", layout="wide")
+# Streamlit's own "Stop" in the header ends the drawing of the page, not the training: beside ours it would mislead.
+st.html("<style>[data-testid=stStatusWidget] { display: none; }</style>")
+page = st.navigation(
+    [
+        st.Page("views/train.py", title="Train", icon=":material/play_circle:", default=True, help=text.PAGES["train"]),
+        st.Page("views/runs.py", title="Runs", icon=":material/table_rows:", help=text.PAGES["runs"]),
+    ],
+    position="top",
+)
+try:
+    install_plotly()
+    engine = queries.engine()
+except (StoreError, OSError) as problem:
+    st.error(text.escape(str(problem)), icon=":material/error:")
+    st.stop()
+page.run()
+if not st.session_state.get("warm"):
+    engine.warm_up()  # last, once a tab: the page is painted before torch is imported
+    st.session_state["warm"] = True

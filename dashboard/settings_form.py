@@ -1,0 +1,159 @@
+"""The sidebar's form for a new run. Every knob is drawn from its field in `sslcore/config.py`: range, unit, help, choices.
+
+A widget's key is its name in the URL. Values that belong to a preset carry its name there (but for the default preset)
+and the method's own carry the method's: so a change of preset or method brings its own defaults, and coming back
+brings back what was typed. Only what differs from the preset is passed on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard import text
+from sslcore import config as cfg
+from sslcore import presets
+from sslcore.config import ConfigError, RunConfig
+
+OWN_PLACE = {"data.source", "data.labels", "train.seed", "train.steps", "train.device", "method.name"}  # not among the advanced ones
+SECTIONS = {
+    "method": "", "augment": "Strong augmentation", "optim": "Optimizer", "train": "Training", "data": "Data", "model": "Network"
+}  # fmt: skip
+BIND = "query-params"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the form says: a config, or one sentence about what is wrong with it."""
+
+    preset: str
+    config: RunConfig | None
+    problem: str = ""
+
+
+def settings_form() -> Choice:
+    """Draw the form where the caller stands and return what it says."""
+    names = list(presets.PRESETS)
+    preset = st.selectbox(
+        "Preset", names, index=names.index(presets.DEFAULT), format_func=lambda name: presets.PRESETS[name].title, key="preset", bind=BIND,
+        help="A starting point: data, network, schedule. Everything below can be changed.",
+    )  # fmt: skip
+    if preset not in presets.PRESETS:
+        preset = presets.DEFAULT
+    st.caption(presets.PRESETS[preset].note)
+    method = st.segmented_control(
+        "Method", list(text.METHODS), default="flexmatch", required=True, format_func=text.METHODS.__getitem__, key="method", bind=BIND,
+        width="stretch", wrap=True, help=text.METHOD_HELP,
+    )  # fmt: skip
+    base = presets.build(preset, method if method in text.METHODS else "flexmatch")
+    prefix = "" if preset == presets.DEFAULT else f"{preset}."
+
+    wanted: dict[str, Any] = {"data.source": _source(base, prefix)}
+    left, right = st.columns(2)
+    with left:
+        wanted["data.labels"] = _number(base, "data.labels", f"{prefix}labels", "Labels", step=10)
+        wanted["train.steps"] = _number(base, "train.steps", f"{prefix}steps", "Steps", step=_whole_step(base.train.steps))
+    with right:
+        wanted["train.seed"] = _number(base, "train.seed", "seed", "Seed", step=1)
+        spec = cfg.find(base, "train.device")
+        wanted["train.device"] = st.selectbox(
+            "Device", list(spec.metadata["choices"]), format_func=lambda name: text.DEVICES.get(name, name), key="device", bind=BIND,
+            help=spec.metadata["help"],
+        )  # fmt: skip
+    with st.expander("Advanced settings", icon=":material/tune:"):
+        wanted |= _advanced(base, prefix, wanted["data.source"])
+
+    known = {path: value for path, _, value in cfg.walk(base)}
+    try:
+        if wanted["data.source"] == "folder:":
+            raise ConfigError("Type the path of your folder of images under Data.")
+        if wanted["data.source"].startswith("folder:") and not Path(wanted["data.source"].removeprefix("folder:")).expanduser().is_dir():
+            raise ConfigError(f"There is no folder {text.shorten(wanted['data.source'].removeprefix('folder:'), 120)}.")
+        changes = {path: value for path, value in wanted.items() if value != known[path]}
+        return Choice(preset, presets.build(preset, base.method.name, changes))
+    except ConfigError as problem:
+        return Choice(preset, None, str(problem))
+
+
+def _source(base: RunConfig, prefix: str) -> str:
+    options = list(text.DATA)
+    preset = base.data.source.partition(":")[0]
+    picked = st.selectbox(
+        "Data", options, index=options.index(preset), format_func=text.DATA.__getitem__, key=f"{prefix}data", bind=BIND,
+        help="\n\n".join(f"**{text.DATA[name]}**: {about}" for name, about in text.DATA_HELP.items()),
+    )  # fmt: skip
+    if picked != "folder":
+        return str(picked)
+    path = st.text_input("Path of the folder", key="folder", bind=BIND, placeholder="/home/me/leaves", help=text.DATA_HELP["folder"])
+    return "folder:" + path.strip()
+
+
+def _advanced(base: RunConfig, prefix: str, source: str) -> dict[str, Any]:
+    """Draw every other setting, section by section, two a row; return {dotted name: value}."""
+    wanted: dict[str, Any] = {}
+    rows = list(cfg.walk(base))
+    for section, title in SECTIONS.items():
+        mine = [(path, spec) for path, spec, _ in rows if path.startswith(section + ".") and path not in OWN_PLACE]
+        shown = [(path, spec) for path, spec in mine if spec.metadata["low"] is None or spec.metadata["low"] != spec.metadata["high"]]
+        if not shown:
+            continue
+        st.markdown(f"**{title or text.METHODS[base.method.name]}**")
+        columns = st.columns(2)
+        place = 0
+        for path, spec in shown:
+            if _matters(path, str(wanted.get("model.net", base.model.net)), source):
+                with columns[place % 2]:
+                    wanted[path] = _widget(base, path, spec, prefix)
+                place += 1
+    return wanted
+
+
+def _matters(path: str, net: str, source: str) -> bool:
+    """Whether a setting has any effect beside the network and the data chosen so far."""
+    only = {"model.depth": "wrn", "model.widen_factor": "wrn", "model.width": "lesson"}
+    return only.get(path, net) == net and (path not in ("data.image_size", "data.test_share") or source.startswith("folder:"))
+
+
+def _widget(base: RunConfig, path: str, spec: dataclasses.Field[Any], prefix: str) -> Any:
+    """One knob: a toggle, a list or a number box, from the field's type and metadata."""
+    section, name = path.split(".", 1)
+    owner = base.method.name + "." if section in ("method", "optim") else ""
+    key = prefix + owner + (name if section == "method" else path)
+    kind, optional = cfg.field_type(spec)
+    default, about = getattr(getattr(base, section), name), f"{spec.metadata['help']} ({cfg.allowed(spec)})"
+    label = name.replace("_", " ").capitalize() + (f" ({spec.metadata['unit']})" if spec.metadata["unit"] else "")
+    if kind is bool:
+        return st.toggle(label, value=default, key=key, bind=BIND, help=about)
+    if spec.metadata["choices"]:
+        options = list(spec.metadata["choices"])
+        index = None if default is None else options.index(default)
+        return st.selectbox(label, options, index=index, key=key, bind=BIND, help=about, placeholder="the preset's")
+    return _number(base, path, key, label, step=_step(kind, default), about=about)
+
+
+def _number(base: RunConfig, path: str, key: str, label: str, *, step: float, about: str = "") -> Any:
+    spec = cfg.find(base, path)
+    kind, _ = cfg.field_type(spec)
+    section, name = path.split(".", 1)
+    default, low, high = getattr(getattr(base, section), name), spec.metadata["low"], spec.metadata["high"]
+    return st.number_input(
+        label, min_value=None if low is None else kind(low), max_value=None if high is None else kind(high), value=default, step=kind(step),
+        format="%d" if kind is int else "%g", key=key, bind=BIND, placeholder="the preset's",
+        help=about or f"{spec.metadata['help']} ({cfg.allowed(spec)})",
+    )  # fmt: skip
+
+
+def _step(kind: type, default: float | None) -> float:
+    """What a press of + adds: a whole number, or the size of the default's first digit."""
+    if kind is int:
+        return _whole_step(int(default or 0))
+    return 0.05 if not default or 0.1 <= default <= 1 else 10.0 ** math.floor(math.log10(default))
+
+
+def _whole_step(default: int) -> int:
+    return max(1, 10 ** int(math.log10(max(default, 1))) // 2) if default >= 100 else 1

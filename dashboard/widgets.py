@@ -1,0 +1,65 @@
+"""What two pages share: the state of a run as a pill, its title, and the question before something is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from dashboard import queries, text, theme
+from sslcore.events import Run
+from sslcore.store import StoreError
+
+
+def title(run: Run) -> str:
+    """Name of a run in plain words: "FlexMatch · Digits · 40 labels"; a name that somebody gave it comes first."""
+    plain = f"{text.METHODS.get(run.method, run.method)} · {text.data_name(run.data)} · {text.plural(run.labels, 'label')}"
+    return plain if run.name == run.id else f"{text.shorten(run.name)} · {plain}"
+
+
+def state_pill(run: Run) -> None:
+    color, icon = theme.STATES.get(run.state, ("gray", None))
+    st.badge(run.state, icon=icon, color=color)  # type: ignore[arg-type]
+
+
+def state_line(run: Run) -> str:
+    """One sentence about the state of a run, empty while it simply trains."""
+    if queries.orphaned(run):
+        return text.STATE_LINES["queued_dead"]
+    return text.STATE_LINES.get(run.state, "")
+
+
+def attempt(action: Callable[[], object]) -> None:
+    """Do what a button asks. A run that is gone meanwhile, or a value that can't be, is one sentence, not a traceback."""
+    try:
+        action()
+    except (StoreError, ValueError) as problem:
+        st.toast(text.escape(str(problem)), icon=":material/error:")
+
+
+@st.dialog("Stop this run?")
+def ask_stop(run: Run) -> None:
+    """Ask before a run that another tab started is stopped."""
+    st.markdown(f"**{text.escape(title(run))}** was started in another tab, perhaps by somebody else. It keeps a checkpoint and can be resumed.")
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Leave it running"):
+            st.rerun()
+        if st.button("Stop it", type="primary"):
+            attempt(lambda: queries.engine().stop(run.id))
+            st.rerun()
+
+
+@st.dialog("Delete?")
+def ask_delete(chosen: list[Run]) -> None:
+    """Ask before runs are deleted for ever."""
+    st.markdown(f"{text.plural(len(chosen), 'run')} with curves, checkpoints and pictures will be gone for ever:")
+    st.markdown("\n".join(f"- {text.escape(title(run))}, seed {run.seed}, {run.state}" for run in chosen[:10]))
+    if len(chosen) > 10:
+        st.caption(f"and {len(chosen) - 10} more")
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Keep"):
+            st.rerun()
+        if st.button("Delete", type="primary", icon=":material/delete:"):
+            for run in chosen:
+                attempt(lambda run=run: queries.store().delete(run.id))  # type: ignore[misc]
+            st.rerun()

@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from sslcore.keyframes import crowded
 from sslcore.store import write_atomically
 
-KEPT = 8  # checkpoints on the way; when there are more, every second one goes
+KEPT = 8  # checkpoints on the way, evenly spread
 LAST, BEST, META = "last.pt", "best.pt", "meta.json"
 
 
@@ -45,12 +46,11 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def keep(folder: Path, state: dict[str, Any], step: int) -> None:
-    """Keep a checkpoint on the way; of more than KEPT every second one is deleted, so the rest stay evenly spread."""
+    """Keep a checkpoint on the way; of more than KEPT the most crowded go, so the rest stay evenly spread."""
     save(folder, state, f"step-{step:09d}.pt")
-    kept = sorted(folder.glob("step-*.pt"))
-    if len(kept) > KEPT:
-        for path in kept[1::2]:
-            path.unlink()
+    kept = sorted(int(path.stem.split("-")[1]) for path in folder.glob("step-*.pt"))
+    for old in crowded(kept, KEPT):
+        (folder / f"step-{old:09d}.pt").unlink(missing_ok=True)
 
 
 def drop_after(folder: Path, step: int) -> None:

@@ -7,7 +7,7 @@ model thought of them at step 120, the thresholds, and the predictions on the wh
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +33,22 @@ def write_probe(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def write(folder: Path, step: int, arrays: Mapping[str, np.ndarray]) -> None:
-    """Add a keyframe; of more than 64 every second one is deleted, so the rest stay evenly spread."""
+    """Add a keyframe; of more than 64 the most crowded go, so the rest stay evenly spread."""
     _write(folder / FOLDER / f"{step:09d}.npz", arrays)
-    found = steps(folder)
-    if len(found) > MOST:
-        for old in found[1::2]:
-            (folder / FOLDER / f"{old:09d}.npz").unlink(missing_ok=True)
+    for old in crowded(steps(folder), MOST):
+        (folder / FOLDER / f"{old:09d}.npz").unlink(missing_ok=True)
+
+
+def crowded(steps: Sequence[int], most: int) -> list[int]:
+    """Return which of the sorted `steps` to drop until `most` are left: always the one with the closest neighbours, the earliest first.
+
+    Dropping every second one whenever there are too many would thin the beginning of a long run over and over.
+    """
+    left, dropped = list(steps), []
+    while len(left) > most:
+        inner = min(range(1, len(left) - 1), key=lambda k: left[k + 1] - left[k - 1])
+        dropped.append(left.pop(inner))
+    return dropped
 
 
 def drop_after(folder: Path, step: int) -> None:

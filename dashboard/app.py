@@ -9,7 +9,8 @@ from sslcore.store import StoreError
 # The icon is a file: Streamlit would fetch its own icons for the tab from the internet.
 st.set_page_config(page_title="SSL Lab", page_icon=STATIC / "icon.png", layout="wide")
 # Streamlit's own "Stop" in the header ends the drawing of the page, not the training: beside ours it would mislead.
-st.html("<style>[data-testid=stStatusWidget] { display: none; }</style>")
+# And what a slow tick has not redrawn yet is not old enough to be greyed out.
+st.html("<style>[data-testid=stStatusWidget] { display: none; } [data-stale=true] { opacity: 1 !important; }</style>")
 page = st.navigation(
     [
         st.Page("views/train.py", title="Train", icon=":material/play_circle:", default=True, help=text.PAGES["train"]),
@@ -17,6 +18,9 @@ page = st.navigation(
     ],
     position="top",
 )
+if not st.get_option("server.enableStaticServing"):  # .streamlit/config.toml was not read: not only the charts would be lost
+    st.error(text.WRONG_FOLDER, icon=":material/error:")
+    st.stop()
 try:
     install_plotly()
     engine = queries.engine()

@@ -69,7 +69,7 @@ def thresholds(at: np.ndarray, values: np.ndarray, names: Sequence[str], steps: 
         traces.append(_trace(at, values[:, c], label, line, ".2f"))
     figure = _over_steps(traces, {"step": at}, steps, {"range": [0, 1.03], "tickformat": ".1f"}, marks)
     figure["layout"]["legend"] = {"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top", "tracegroupgap": 0}
-    figure["layout"]["margin"] = {"l": 44, "r": 8, "t": 8, "b": 38}
+    figure["layout"]["margin"] = {"l": 44, "r": 8, "t": 28, "b": 38}  # above: room for the chart's tools
     figure["layout"]["shapes"] += [_rule(y=tau)]
     figure["layout"]["annotations"] += [_note(f"\u03c4 = {tau:g}", x=0, xref="paper", xanchor="left", y=tau, yanchor="bottom")]
     return figure
@@ -183,7 +183,7 @@ def _over_steps(traces: list[Figure], points: Columns, steps: int, yaxis: Mappin
     at = points.get("step", np.zeros(0))
     end = frame(steps, int(at[-1]) if len(at) else 0)
     figure["layout"] |= {
-        "xaxis": {"range": [0, end], "title": {"text": "step"}, "tickformat": "~s" if end > 9999 else "d", "hoverformat": ",d", "showgrid": False},
+        "xaxis": {"range": [0, end], "title": {"text": "step"}, "tickformat": "~s" if end > 9999 else "d", "hoverformat": ",d", "showgrid": False, "unifiedhovertitle": {"text": "step %{x:,d}"}},
         "yaxis": dict(yaxis),
         "hovermode": "x unified",
         "shapes": [_rule(x=step) for step, _ in marks],

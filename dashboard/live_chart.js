@@ -123,9 +123,11 @@ function addTools(chart, box) {
   })
 }
 
+// A chart that is scrolled out of sight, or in a hidden tab, is drawn once it comes into sight: half of the work saved.
 function draw(chart, plotly) {
   const width = chart.plot.clientWidth
-  if (!width) return
+  chart.stale = !width || !chart.seen || document.hidden
+  if (chart.stale) return
   const [data, layout] = themed(chart.figure, chart.view, width, chart.style)
   chart.width = width
   plotly.react(chart.plot, data, { ...layout, width, height: chart.plot.clientHeight }, MODEBAR)
@@ -133,30 +135,49 @@ function draw(chart, plotly) {
   if (chart.table.isConnected) fillTable(chart)
 }
 
+function mount(box, data) {
+  const chart = {
+    plot: box.querySelector(".plot"), wait: box.querySelector(".wait"), table: document.createElement("div"),
+    style: getComputedStyle(box), name: data.name, seen: false,
+  }
+  chart.table.className = "table"
+  chart.table.tabIndex = 0
+  addTools(chart, box)
+  const again = () => { if (window.Plotly && chart.figure) draw(chart, window.Plotly) }
+  chart.resized = new ResizeObserver(() => { if (chart.plot.clientWidth !== chart.width) again() })
+  chart.resized.observe(box)
+  chart.watched = new IntersectionObserver((entries) => {
+    chart.seen = entries[entries.length - 1].isIntersecting
+    if (chart.stale) again()
+  }, { rootMargin: "150px" })
+  chart.watched.observe(box)
+  chart.shown = () => { if (chart.stale) again() }
+  document.addEventListener("visibilitychange", chart.shown)
+  return chart
+}
+
+function unmount(chart) {
+  chart.resized.disconnect()
+  chart.watched.disconnect()
+  document.removeEventListener("visibilitychange", chart.shown)
+  if (window.Plotly) window.Plotly.purge(chart.plot)
+}
+
 export default function ({ data, parentElement }) {
   const box = parentElement.querySelector(".ssl-chart")
-  let chart = charts.get(parentElement)
-  if (!chart) {
-    chart = {
-      plot: box.querySelector(".plot"), wait: box.querySelector(".wait"), table: document.createElement("div"),
-      style: getComputedStyle(box), name: data.name,
-    }
-    chart.table.className = "table"
-    chart.table.tabIndex = 0
-    addTools(chart, box)
-    charts.set(parentElement, chart)
-    chart.observer = new ResizeObserver(() => {
-      if (window.Plotly && chart.plot.clientWidth !== chart.width) draw(chart, window.Plotly)
-    })
-    chart.observer.observe(box)
+  if (!data.figure) {  // nothing to draw yet: only load what draws
+    box.hidden = true
+    loadPlotly(data.src).catch(() => {})
+    return
   }
+  const chart = charts.get(parentElement) || mount(box, data)
+  charts.set(parentElement, chart)
   Object.assign(chart, { figure: data.figure, view: data.view, waitText: data.wait })
   box.style.height = data.height + "px"
   box.setAttribute("aria-label", data.alt)
   loadPlotly(data.src).then((plotly) => draw(chart, plotly)).catch((problem) => { chart.wait.textContent = problem.message })
   return () => {
-    chart.observer.disconnect()
     charts.delete(parentElement)
-    if (window.Plotly) window.Plotly.purge(chart.plot)
+    unmount(chart)
   }
 }

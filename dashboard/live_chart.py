@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from dashboard.charts import Figure
 STATIC = Path(__file__).resolve().parent / "static"
 
 
+@cache
 def plotly_file() -> Path:
     """Return where the browser finds plotly's JavaScript, named by version so that an update is never a stale cache."""
     return STATIC / f"plotly-{metadata.version('plotly')}.min.js"
@@ -43,33 +45,14 @@ def install_plotly() -> None:
         Path(temp).unlink(missing_ok=True)
 
 
-CSS = """
-.ssl-chart { position: relative; width: 100%; overflow: hidden; }
-.ssl-chart .plot { position: absolute; inset: 0; }
-.ssl-chart .wait { position: absolute; inset: 0; display: flex; align-items: center; justify-content: center;
-  color: var(--st-text-color); opacity: .45; font-size: .85rem; text-align: center; padding: 0 1rem; pointer-events: none; }
-.ssl-chart .table { position: absolute; inset: 0; overflow: auto; background: var(--st-background-color); color: var(--st-text-color);
-  font-size: .8rem; padding-right: 6.5rem; }
-.ssl-chart table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-.ssl-chart th { position: sticky; top: 0; background: var(--st-secondary-background-color); }
-.ssl-chart th, .ssl-chart td { text-align: right; padding: .15rem .6rem; border-bottom: 1px solid var(--st-border-color); white-space: nowrap; }
-.ssl-chart .tools { position: absolute; top: 0; right: 0; display: flex; gap: 2px; z-index: 5; opacity: 0; transition: opacity .15s; }
-.ssl-chart:hover .tools, .ssl-chart:focus-within .tools, .ssl-chart.open .tools { opacity: 1; }
-.ssl-chart .tools button { font: inherit; font-size: .7rem; line-height: 1; padding: .28rem .4rem; cursor: pointer; color: var(--st-text-color);
-  background: var(--st-secondary-background-color); border: 1px solid var(--st-border-color); border-radius: .3rem; }
-.ssl-chart .tools button:focus-visible { outline: 2px solid var(--st-primary-color); }
-"""
-
-HTML = """
-<div class="ssl-chart" role="figure">
-  <div class="plot"></div><div class="wait"></div>
-  <div class="tools"></div>
-</div>
-"""
-
-JS = (Path(__file__).resolve().parent / "live_chart.js").read_text(encoding="utf-8")
-
-_component = st.components.v2.component("ssl_live_chart", html=HTML, css=CSS, js=JS, isolate_styles=False)
+_HERE = Path(__file__).resolve().parent
+_component = st.components.v2.component(
+    "ssl_live_chart",
+    html='<div class="ssl-chart" role="figure"><div class="plot"></div><div class="wait"></div><div class="tools"></div></div>',
+    css=(_HERE / "live_chart.css").read_text(encoding="utf-8"),
+    js=(_HERE / "live_chart.js").read_text(encoding="utf-8"),
+    isolate_styles=False,  # plotly's own styles stand in the page's head
+)
 
 
 def live_chart(figure: Figure, *, key: str, view: str, height: int, alt: str, wait: str = "") -> None:
@@ -79,6 +62,15 @@ def live_chart(figure: Figure, *, key: str, view: str, height: int, alt: str, wa
     empty chart. The height in pixels never changes, so nothing below jumps.
     """
     data: dict[str, Any] = {
-        "figure": figure, "view": view, "height": height, "alt": alt, "wait": wait, "name": key, "src": f"app/static/{plotly_file().name}"
+        "figure": figure, "view": view, "height": height, "alt": alt, "wait": wait, "name": key, "src": _source()
     }  # fmt: skip
     _component(data=data, key=key, height=height)
+
+
+def preload() -> None:
+    """Let the browser load plotly's JavaScript while nothing is shown yet, so that the first curve needn't wait for it."""
+    _component(data={"figure": None, "src": _source()}, key="preload", height=1)
+
+
+def _source() -> str:
+    return f"app/static/{plotly_file().name}"

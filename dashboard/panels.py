@@ -12,12 +12,12 @@ from functools import lru_cache
 import streamlit as st
 
 from dashboard import charts, images, notes, queries, text, widgets
-from dashboard.live_chart import live_chart
+from dashboard.live_chart import live_chart, preload
+from dashboard.live_tiles import Tile, live_tiles
 from dashboard.queries import Snapshot
 from sslcore.events import Run
 
 CHART_HEIGHT = 264
-TILE_HEIGHT = 148
 SHEET = 16  # images shown; the first of the probe, always the same ones
 STRIP = 4  # images in one picture: two pictures stand side by side, or one below the other on a phone
 THRESHOLDED = ("fixmatch", "flexmatch")
@@ -62,17 +62,13 @@ def tiles(run: Run, now: Snapshot) -> None:
     else:
         wanted += [("Labelled images", "eval/train/accuracy", "labeled")]
     wanted.append(("Loss", "train/loss", "loss"))
-    with st.grid(len(wanted), min_column_width=140):
-        for label, name, about in wanted:
-            value = now.last(name)
-            shown = (None if value is None else f"{value:.3f}") if about == "loss" else text.percent(value)
-            st.metric(
-                label, shown or "–", help=text.TILE_HELP[about], border=True, height=TILE_HEIGHT, chart_data=_course(now.history(name)), chart_type="area"
-            )  # fmt: skip
-
-
-def _course(values: list[float]) -> list[float]:
-    return values if len(values) > 1 else [values[0] if values else 0.0] * 2
+    found = []
+    for label, name, about in wanted:
+        value = now.last(name)
+        shown = (None if value is None else f"{value:.3f}") if about == "loss" else text.percent(value)
+        course = tuple(round(point, 4) for point in now.history(name))
+        found.append(Tile(label, shown or "\u2013", text.TILE_HELP[about], course, None if about == "loss" else 1.0))
+    live_tiles(found, key="tiles")
 
 
 def curves(run: Run, now: Snapshot) -> None:
@@ -187,3 +183,4 @@ def empty() -> None:
             for icon, title, about in text.EMPTY_ITEMS:
                 with st.container(border=True, height="stretch"):
                     st.markdown(f"{icon} **{title}**  \n{about}")
+    preload()

@@ -103,13 +103,16 @@ def _advanced(base: RunConfig, prefix: str, source: str) -> dict[str, Any]:
         if not shown:
             continue
         st.markdown(f"**{title or text.METHODS[base.method.name]}**")
-        columns = st.columns(2)
-        place = 0
+        columns, place = st.columns(2), 0
         for path, spec in shown:
-            if _matters(path, str(wanted.get("model.net", base.model.net)), source):
-                with columns[place % 2]:
-                    wanted[path] = _widget(base, path, spec, prefix)
-                place += 1
+            if not _matters(path, str(wanted.get("model.net", base.model.net)), source):
+                continue
+            if cfg.field_type(spec)[0] is bool:  # its label needs the whole width
+                wanted[path] = _widget(base, path, spec, prefix)
+                continue
+            with columns[place % 2]:
+                wanted[path] = _widget(base, path, spec, prefix)
+            place += 1
     return wanted
 
 

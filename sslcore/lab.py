@@ -141,7 +141,14 @@ class Lab:
 
 
 def _import_engine() -> None:
-    import sslcore.session  # noqa: F401
+    """Import the engine and take one small step: torch loads a third of itself at the first optimizer and backward."""
+    import torch
+
+    from sslcore import data, presets, session  # noqa: F401
+    from sslcore.trainer import Trainer
+
+    config = presets.build("smoke")
+    Trainer(config, data.load(config.data, None), torch.device("cpu")).train_step()
 
 
 def _free_memory() -> None:

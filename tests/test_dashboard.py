@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from dashboard import queries, text
@@ -29,6 +30,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path))
     monkeypatch.setattr(Lab, "_work", lambda self: None)
     monkeypatch.setattr(Lab, "warm_up", lambda self: None)
+    config.set_option("server.enableStaticServing", True)  # whatever folder the tests are started in
     yield queries.store()
 
 
@@ -50,7 +52,13 @@ def words(at: AppTest) -> str:
 def charts(at: AppTest) -> dict[str, Any]:
     """The charts of a page by their name: what the component was given."""
     found = [json.loads(component.proto.json) for component in at.get("bidi_component")]
-    return {data["name"]: data for data in found}
+    return {data["name"]: data for data in found if data.get("figure")}
+
+
+def tiles(at: AppTest) -> dict[str, str]:
+    """The tiles of a page: label -> value."""
+    found = [json.loads(component.proto.json) for component in at.get("bidi_component")]
+    return {tile["label"]: tile["value"] for data in found for tile in data.get("tiles", [])}
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -89,6 +97,14 @@ def test_a_method_shows_the_charts_that_mean_something_for_it(store: Store, meth
     expected |= {"chart_threshold", "chart_lanes"} if method == "flexmatch" else set()
     assert set(drawn) == expected
     assert all(data["figure"]["data"] and data["alt"] for data in drawn.values())
+
+
+def test_the_tiles_say_the_newest_numbers_in_percent(store: Store) -> None:
+    fill(store, ev.RUNNING)
+    expected = {"Test accuracy": "97.0 %", "Raw weights": "97.0 %", "Mask rate": "90.0 %", "Purity": "95.0 %", "Loss": "0.165"}
+    assert tiles(page()) == expected
+    fill(store, ev.QUEUED)
+    assert set(tiles(page(run=store.runs()[0].id)).values()) == {"\u2013"}
 
 
 def test_start_trains_what_the_form_says_and_shows_it(store: Store) -> None:
@@ -252,8 +268,15 @@ def test_the_runs_page_lists_every_run_and_opens_one(store: Store) -> None:
     assert at.query_params["run"] == finished and "FlexMatch" in at.subheader[0].value
 
 
+def test_started_in_another_folder_it_says_so(store: Store) -> None:
+    config.set_option("server.enableStaticServing", False)
+    at = AppTest.from_file(str(APP), default_timeout=30).run()
+    assert not at.exception and at.error[0].value == text.WRONG_FOLDER and not at.button
+
+
 def test_a_folder_of_runs_that_can_not_be_used_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path / "file"))
+    config.set_option("server.enableStaticServing", True)
     at = AppTest.from_file(str(APP), default_timeout=30).run()
     assert not at.exception and "can't be used" in at.error[0].value.replace("\\", "")

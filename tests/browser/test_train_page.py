@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import pytest
 
 from sslcore import events as ev
+from sslcore.lab import Lab
 from sslcore.store import Store
 from tests.fill_store import fill
 
@@ -37,6 +38,24 @@ def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.05)
     return value
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(store: Store) -> Iterator[None]:
+    """Every test begins with an empty store and leaves no run at work, whatever went wrong in it."""
+    yield
+    for run in store.runs():
+        Lab(store).stop(run.id)
+        until(lambda run=run: store.run(run.id).state not in ev.ACTIVE)
+        store.delete(run.id)
+
+
+def start(page: Any) -> str:
+    """Press Start, wait for the first point of the new run and return its id."""
+    press(page, "Start")
+    until(lambda: "run=" in page.url and step(page) > 0)
+    page.locator(LINE).first.wait_for(state="attached")
+    return run_id(page)
 
 
 def pill(page: Any, state: str) -> None:
@@ -67,11 +86,6 @@ def zoom(page: Any) -> list[float]:
     return [left, right]
 
 
-def wipe_out(store: Store, run: str) -> None:
-    until(lambda: store.run(run).state not in ev.ACTIVE)
-    store.delete(run)
-
-
 def test_one_click_trains_and_the_loss_moves_until_the_end(tab: Tab, url: str, store: Store) -> None:
     page = tab(url + SMOKE + "&smoke.steps=300")
     press(page, "Start")
@@ -96,9 +110,7 @@ def test_zoom_is_kept_while_it_trains_and_two_tabs_see_one_run(tab: Tab, url: st
     idle = tab(url)
     idle.locator("[data-testid=stMain]").get_by_role("button", name="Start").wait_for()
     page = tab(url + LONG)
-    press(page, "Start")
-    page.locator(LINE).first.wait_for(state="attached")
-    run = run_id(page)
+    run = start(page)
     zoomed = zoom(page)
     node = page.locator(".st-key-chart_loss .plot").element_handle()
     shown = step(page)
@@ -131,13 +143,13 @@ def test_zoom_is_kept_while_it_trains_and_two_tabs_see_one_run(tab: Tab, url: st
     press(other, "Stop")  # this tab did not start it
     press(other, "Stop it")
     pill(other, "stopped")
-    wipe_out(store, run)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_has_no_sideways_scroll_in_light_and_dark(tab: Tab, url: str, store: Store, scheme: str) -> None:
     run = fill(store, ev.FINISHED)
     page = tab(url + f"?run={run}", viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    page.locator(".st-key-card_loss").scroll_into_view_if_needed()  # what is out of sight is not drawn
     page.locator(LINE).first.wait_for(state="attached")
     main = page.locator("[data-testid=stMain]")
     assert main.evaluate("node => node.scrollWidth") <= 390
@@ -147,22 +159,18 @@ def test_a_phone_has_no_sideways_scroll_in_light_and_dark(tab: Tab, url: str, st
     assert not wide, wide[:5]
     ink = page.evaluate("document.querySelector('.st-key-chart_loss .xtick text').style.fill")
     assert ink == {"light": "rgb(28, 36, 48)", "dark": "rgb(232, 236, 243)"}[scheme]
-    store.delete(run)
 
 
 def test_nothing_jumps_from_tick_to_tick(tab: Tab, url: str, store: Store) -> None:
     page = tab(url + LONG)
-    press(page, "Start")
-    page.locator(LINE).first.wait_for(state="attached")
+    start(page)
     cards = "[...document.querySelectorAll('[class*=st-key-card_]')].map(node => node.className.match(/st-key-card_(\\w+)/)[1] + Math.round(node.getBoundingClientRect().height))"
     before, shown = page.evaluate(cards), step(page)
     for _ in range(3):
         until(lambda: step(page) > shown)
         shown = step(page)
         assert [card for card in page.evaluate(cards) if "sheet" not in card] == [card for card in before if "sheet" not in card]
-    press(page, "Stop")
-    pill(page, "stopped")
-    wipe_out(store, run_id(page))
+    page.close()
 
 
 def test_what_somebody_typed_is_text_and_nothing_else(tab: Tab, url: str, store: Store) -> None:
@@ -173,12 +181,9 @@ def test_what_somebody_typed_is_text_and_nothing_else(tab: Tab, url: str, store:
     heading = page.locator("[data-testid=stMain] h3").first
     assert heading.inner_text().replace("\u2060", "").startswith(name)
     assert heading.locator("b, em, .katex").count() == 0 and heading.locator("a[href*='c.d'], a[href*='e.fg']").count() == 0
-    store.delete(run)
 
 
 def test_runs_are_listed_opened_and_deleted(tab: Tab, url: str, store: Store) -> None:
-    for run in store.runs():
-        store.delete(run.id)
     kept, gone = fill(store, ev.FINISHED), fill(store, ev.FAILED, "mixmatch")
     page = tab(url)
     page.get_by_role("link", name="Runs").click()

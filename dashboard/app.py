@@ -18,7 +18,9 @@ page = st.navigation(
     ],
     position="top",
 )
-if not st.get_option("server.enableStaticServing"):  # .streamlit/config.toml was not read: not only the charts would be lost
+if not st.get_option(
+    "server.enableStaticServing"
+):  # .streamlit/config.toml was not read: not only the charts would be lost
     st.error(text.WRONG_FOLDER, icon=":material/error:")
     st.stop()
 try:

@@ -32,8 +32,14 @@ def losses(points: Columns, steps: int, *, log: bool = False, smooth: bool = Fal
         lines.append(("train/loss_u", "unlabelled", theme.RED, "dot"))
     else:
         lines = [("train/loss", "labelled", theme.BLUE, "solid")]
-    traces = [t for name, label, color, dash in lines for t in _line(points, name, label, color, dash, smooth=smooth, hover=".4f")]
-    axis: dict[str, Any] = {"type": "log", "exponentformat": "power", "dtick": 1} if log else {"rangemode": "tozero", "type": "linear"}
+    traces = [
+        t
+        for name, label, color, dash in lines
+        for t in _line(points, name, label, color, dash, smooth=smooth, hover=".4f")
+    ]
+    axis: dict[str, Any] = (
+        {"type": "log", "exponentformat": "power", "dtick": 1} if log else {"rangemode": "tozero", "type": "linear"}
+    )
     return _over_steps(traces, points, steps, {**axis, "uirevision": f"log {log}"}, marks)
 
 
@@ -45,7 +51,11 @@ def accuracies(points: Columns, steps: int, *, marks: Marks = ()) -> Figure:
         ("eval/val/accuracy", "validation, EMA", theme.TEAL, "dashdot"),
         ("eval/train/accuracy", "labelled, EMA", theme.TAN, "dash"),
     ]
-    traces = [t for name, label, color, dash in lines for t in _line(points, name, label, color, dash, hover=".1%", markers=True)]
+    traces = [
+        t
+        for name, label, color, dash in lines
+        for t in _line(points, name, label, color, dash, hover=".1%", markers=True)
+    ]
     return _over_steps(traces, points, steps, PERCENT, marks)
 
 
@@ -56,11 +66,17 @@ def masks(points: Columns, steps: int, *, smooth: bool = False, marks: Marks = (
         ("train/purity", "purity", theme.TEAL, "dash"),
         ("train/confidence", "confidence", theme.TAN, "dot"),
     ]
-    traces = [t for name, label, color, dash in lines for t in _line(points, name, label, color, dash, smooth=smooth, hover=".1%")]
+    traces = [
+        t
+        for name, label, color, dash in lines
+        for t in _line(points, name, label, color, dash, smooth=smooth, hover=".1%")
+    ]
     return _over_steps(traces, points, steps, PERCENT, marks)
 
 
-def thresholds(at: np.ndarray, values: np.ndarray, names: Sequence[str], steps: int, tau: float, *, marks: Marks = ()) -> Figure:
+def thresholds(
+    at: np.ndarray, values: np.ndarray, names: Sequence[str], steps: int, tau: float, *, marks: Marks = ()
+) -> Figure:
     """Draw each class's threshold over time: at (n,) steps, values (n, C). Of many classes the lowest and highest few."""
     traces = []
     for c in pick_classes(values[-1] if len(values) else np.zeros(0)):
@@ -68,10 +84,19 @@ def thresholds(at: np.ndarray, values: np.ndarray, names: Sequence[str], steps: 
         label = plotly_safe(names[c])
         traces.append(_trace(at, values[:, c], label, line, ".2f"))
     figure = _over_steps(traces, {"step": at}, steps, {"range": [0, 1.03], "tickformat": ".1f"}, marks)
-    figure["layout"]["legend"] = {"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top", "tracegroupgap": 0}
+    figure["layout"]["legend"] = {
+        "orientation": "v",
+        "x": 1.01,
+        "xanchor": "left",
+        "y": 1,
+        "yanchor": "top",
+        "tracegroupgap": 0,
+    }
     figure["layout"]["margin"] = {"l": 44, "r": 8, "t": 28, "b": 38}  # above: room for the chart's tools
     figure["layout"]["shapes"] += [_rule(y=tau)]
-    figure["layout"]["annotations"] += [_note(f"\u03c4 = {tau:g}", x=0, xref="paper", xanchor="left", y=tau, yanchor="bottom")]
+    figure["layout"]["annotations"] += [
+        _note(f"\u03c4 = {tau:g}", x=0, xref="paper", xanchor="left", y=tau, yanchor="bottom")
+    ]
     return figure
 
 
@@ -158,7 +183,17 @@ def typed(values: np.ndarray) -> dict[str, str]:
     return {"dtype": "f4", "bdata": base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()}
 
 
-def _line(points: Columns, name: str, label: str, color: str, dash: str, *, hover: str, smooth: bool = False, markers: bool = False) -> list[Figure]:
+def _line(
+    points: Columns,
+    name: str,
+    label: str,
+    color: str,
+    dash: str,
+    *,
+    hover: str,
+    smooth: bool = False,
+    markers: bool = False,
+) -> list[Figure]:
     values = points.get(name)
     if values is None or np.isnan(values).all():
         return []
@@ -167,7 +202,12 @@ def _line(points: Columns, name: str, label: str, color: str, dash: str, *, hove
         trace = _trace(points["step"], values, label, line, hover)
         return [trace | ({"mode": "lines+markers", "marker": {"size": 5, "color": color}} if markers else {})]
     faint = {"color": color, "width": 1}
-    raw = _trace(points["step"], values, label, faint, hover) | {"opacity": 0.28, "showlegend": False, "hoverinfo": "skip", "hovertemplate": None}
+    raw = _trace(points["step"], values, label, faint, hover) | {
+        "opacity": 0.28,
+        "showlegend": False,
+        "hoverinfo": "skip",
+        "hovertemplate": None,
+    }
     return [raw, _trace(points["step"], smoothed(values), label, line, hover)]
 
 
@@ -183,11 +223,20 @@ def _over_steps(traces: list[Figure], points: Columns, steps: int, yaxis: Mappin
     at = points.get("step", np.zeros(0))
     end = frame(steps, int(at[-1]) if len(at) else 0)
     figure["layout"] |= {
-        "xaxis": {"range": [0, end], "title": {"text": "step"}, "tickformat": "~s" if end > 9999 else "d", "hoverformat": ",d", "showgrid": False, "unifiedhovertitle": {"text": "step %{x:,d}"}},
+        "xaxis": {
+            "range": [0, end],
+            "title": {"text": "step"},
+            "tickformat": "~s" if end > 9999 else "d",
+            "hoverformat": ",d",
+            "showgrid": False,
+            "unifiedhovertitle": {"text": "step %{x:,d}"},
+        },
         "yaxis": dict(yaxis),
         "hovermode": "x unified",
         "shapes": [_rule(x=step) for step, _ in marks],
-        "annotations": [_note(plotly_safe(text), x=step, y=1, yref="paper", yanchor="top", xanchor="left") for step, text in marks],
+        "annotations": [
+            _note(plotly_safe(text), x=step, y=1, yref="paper", yanchor="top", xanchor="left") for step, text in marks
+        ],
     }
     return figure
 
@@ -205,7 +254,11 @@ def _figure(traces: list[Figure]) -> Figure:
 
 def _rule(x: float | None = None, y: float | None = None) -> Figure:
     """A thin dashed line across the whole plot at x or at y."""
-    ends = {"x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper"} if x is not None else {"y0": y, "y1": y, "x0": 0, "x1": 1, "xref": "paper"}
+    ends = (
+        {"x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper"}
+        if x is not None
+        else {"y0": y, "y1": y, "x0": 0, "x1": 1, "xref": "paper"}
+    )
     return {"type": "line", "line": {"color": theme.TEXT, "width": 1.2, "dash": "dash"}, "opacity": 0.65, **ends}
 
 

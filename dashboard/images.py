@@ -69,7 +69,9 @@ def as_picture(image: np.ndarray, side: int = SIDE) -> Image.Image:
         factor = side // longest
         picture = Image.fromarray(np.ascontiguousarray(image.repeat(factor, axis=0).repeat(factor, axis=1)))
     else:
-        picture = Image.fromarray(np.ascontiguousarray(image)).resize((max(1, width * side // longest), max(1, height * side // longest)), Image.Resampling.BOX)
+        picture = Image.fromarray(np.ascontiguousarray(image)).resize(
+            (max(1, width * side // longest), max(1, height * side // longest)), Image.Resampling.BOX
+        )
     square = Image.new("RGBA", (side, side), (0, 0, 0, 0))
     square.paste(picture.convert("RGBA"), ((side - picture.width) // 2, (side - picture.height) // 2))
     return square
@@ -110,7 +112,9 @@ def _draw_tile(sheet: Image.Image, tile: Tile, x: int, y: int, theme: str) -> No
     top += NAME_ROW
     draw.rounded_rectangle((x, top, x + SIDE, top + 10), radius=5, fill=colors.TRACK[theme])
     if tile.confidence > 0.03:
-        draw.rounded_rectangle((x, top, x + round(SIDE * min(tile.confidence, 1.0)), top + 10), radius=5, fill=ink if used else faint)
+        draw.rounded_rectangle(
+            (x, top, x + round(SIDE * min(tile.confidence, 1.0)), top + 10), radius=5, fill=ink if used else faint
+        )
     if tile.threshold is not None:
         at = x + round((SIDE - 4) * min(max(tile.threshold, 0.0), 1.0))
         draw.rectangle((at, top - 5, at + 4, top + 15), fill=colors.TICK[theme])

@@ -35,8 +35,16 @@ def note(run: Run, now: Snapshot) -> tuple[str, str]:
         if alert := rule(run, now):
             return "warning", alert
     if run.method == "flexmatch" and points["train/mask_rate"][-1] > 0.99 and run.step < run.steps / 4:
-        return "info", "Every guess is kept, by design: FlexMatch's thresholds begin at 0 and rise class by class as images become confident."
-    if (mask := _change(points, "train/mask_rate")) and (loss := _change(points, "train/loss_u")) and mask[1] - mask[0] > CHANGE and loss[1] > loss[0]:
+        return (
+            "info",
+            "Every guess is kept, by design: FlexMatch's thresholds begin at 0 and rise class by class as images become confident.",
+        )
+    if (
+        (mask := _change(points, "train/mask_rate"))
+        and (loss := _change(points, "train/loss_u"))
+        and mask[1] - mask[0] > CHANGE
+        and loss[1] > loss[0]
+    ):
         return "info", (
             f"The unlabelled loss rises because the mask opens ({text.percent(mask[0], 0)} to {text.percent(mask[1], 0)} kept): "
             "more images count, among them harder ones. That is as it should be."

@@ -48,7 +48,10 @@ def _progress(run: Run, now: Snapshot) -> None:
     device = run.summary.get("device_name", run.summary.get("device"))
     if device:
         threads = run.summary.get("threads")
-        parts.append(text.escape(str(device).upper() if len(str(device)) <= 4 else str(device)) + (f", {text.plural(threads, 'thread')}" if device == "cpu" and threads else ""))
+        parts.append(
+            text.escape(str(device).upper() if len(str(device)) <= 4 else str(device))
+            + (f", {text.plural(threads, 'thread')}" if device == "cpu" and threads else "")
+        )
     st.caption(" · ".join(parts))
 
 
@@ -102,7 +105,14 @@ def _chart(run: Run, kind: str, figure: charts.Figure) -> None:
 
 @lru_cache(maxsize=96)
 def _figure(
-    kind: str, now: Snapshot, steps: int, names: tuple[str, ...] = (), tau: float = 0.0, *, log: bool = False, smooth: bool = False
+    kind: str,
+    now: Snapshot,
+    steps: int,
+    names: tuple[str, ...] = (),
+    tau: float = 0.0,
+    *,
+    log: bool = False,
+    smooth: bool = False,
 ) -> charts.Figure:
     if kind == "loss":
         return charts.losses(now.train, steps, log=log, smooth=smooth, marks=now.marks)
@@ -123,7 +133,11 @@ def sheet(run: Run, theme: str) -> None:
         step = queries.last_keyframe(run.id)
         frame = queries.keyframe(run.id, step) if step is not None else None
         classes = frame["weak_probs"].shape[1] if frame else 0
-        strips = _strips(run.id, run.method, step, theme, tuple(queries.class_names(run, classes))) if frame and step is not None else ()
+        strips = (
+            _strips(run.id, run.method, step, theme, tuple(queries.class_names(run, classes)))
+            if frame and step is not None
+            else ()
+        )
         st.markdown(f"**{text.SHEET_TITLE}**" + (f", at step {text.number(step or 0)}" if strips else ""))
         st.caption(text.SHEET_TEXT.get(run.method, "") if strips else text.SHEET_WAIT)
         with st.grid(2, min_column_width=320):

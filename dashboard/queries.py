@@ -127,7 +127,12 @@ def _snapshot(root: Path, run_id: str, version: tuple[int, ...]) -> Snapshot:
         threshold=db.arrays(run_id, "flex/threshold"),
         count=_newest(db.arrays(run_id, "flex/count", 2)),
         pseudo=_newest(db.arrays(run_id, "pseudo/count", 2)),
-        marks=tuple((event.step, f"{name} = {value}") for event in db.events(run_id) if event.kind == "set" for name, value in event.data.items()),
+        marks=tuple(
+            (event.step, f"{name} = {value}")
+            for event in db.events(run_id)
+            if event.kind == "set"
+            for name, value in event.data.items()
+        ),
     )
     for array in (*found.train.values(), *found.evals.values(), *found.threshold, found.count, found.pseudo):
         array.flags.writeable = False
@@ -169,8 +174,18 @@ def seconds_per_step(found: list[ev.Run], config: RunConfig) -> float | None:
     """How long a step took in the newest run like this one on this machine; None if there is none."""
     for run in found:
         raw = run.config
-        alike = run.host == HOST and run.method == config.method.name and run.data == config.data.source and run.step >= 20 and run.seconds > 0
-        if alike and raw.get("model", {}).get("net") == config.model.net and raw.get("train", {}).get("batch") == config.train.batch:
+        alike = (
+            run.host == HOST
+            and run.method == config.method.name
+            and run.data == config.data.source
+            and run.step >= 20
+            and run.seconds > 0
+        )
+        if (
+            alike
+            and raw.get("model", {}).get("net") == config.model.net
+            and raw.get("train", {}).get("batch") == config.train.batch
+        ):
             return run.seconds / run.step
     return None
 

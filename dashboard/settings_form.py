@@ -11,7 +11,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import streamlit as st
 
@@ -20,11 +20,18 @@ from sslcore import config as cfg
 from sslcore import presets
 from sslcore.config import ConfigError, RunConfig
 
-OWN_PLACE = {"data.source", "data.labels", "train.seed", "train.steps", "train.device", "method.name"}  # not among the advanced ones
+OWN_PLACE = {
+    "data.source",
+    "data.labels",
+    "train.seed",
+    "train.steps",
+    "train.device",
+    "method.name",
+}  # not among the advanced ones
 SECTIONS = {
     "method": "", "augment": "Strong augmentation", "optim": "Optimizer", "train": "Training", "data": "Data", "model": "Network"
 }  # fmt: skip
-BIND = "query-params"
+BIND: Final = "query-params"
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,9 @@ def settings_form() -> Choice:
     left, right = st.columns(2)
     with left:
         wanted["data.labels"] = _number(base, "data.labels", f"{prefix}labels", "Labels", step=10)
-        wanted["train.steps"] = _number(base, "train.steps", f"{prefix}steps", "Steps", step=_whole_step(base.train.steps))
+        wanted["train.steps"] = _number(
+            base, "train.steps", f"{prefix}steps", "Steps", step=_whole_step(base.train.steps)
+        )
     with right:
         wanted["train.seed"] = _number(base, "train.seed", "seed", "Seed", step=1)
         spec = cfg.find(base, "train.device")
@@ -72,7 +81,10 @@ def settings_form() -> Choice:
     try:
         if wanted["data.source"] == "folder:":
             raise ConfigError("Type the path of your folder of images under Data.")
-        if wanted["data.source"].startswith("folder:") and not Path(wanted["data.source"].removeprefix("folder:")).expanduser().is_dir():
+        if (
+            wanted["data.source"].startswith("folder:")
+            and not Path(wanted["data.source"].removeprefix("folder:")).expanduser().is_dir()
+        ):
             raise ConfigError(f"There is no folder {text.shorten(wanted['data.source'].removeprefix('folder:'), 120)}.")
         changes = {path: value for path, value in wanted.items() if value != known[path]}
         return Choice(preset, presets.build(preset, base.method.name, changes))
@@ -89,7 +101,9 @@ def _source(base: RunConfig, prefix: str) -> str:
     )  # fmt: skip
     if picked != "folder":
         return str(picked)
-    path = st.text_input("Path of the folder", key="folder", bind=BIND, placeholder="/home/me/leaves", help=text.DATA_HELP["folder"])
+    path = st.text_input(
+        "Path of the folder", key="folder", bind=BIND, placeholder="/home/me/leaves", help=text.DATA_HELP["folder"]
+    )
     return "folder:" + path.strip()
 
 
@@ -99,7 +113,11 @@ def _advanced(base: RunConfig, prefix: str, source: str) -> dict[str, Any]:
     rows = list(cfg.walk(base))
     for section, title in SECTIONS.items():
         mine = [(path, spec) for path, spec, _ in rows if path.startswith(section + ".") and path not in OWN_PLACE]
-        shown = [(path, spec) for path, spec in mine if spec.metadata["low"] is None or spec.metadata["low"] != spec.metadata["high"]]
+        shown = [
+            (path, spec)
+            for path, spec in mine
+            if spec.metadata["low"] is None or spec.metadata["low"] != spec.metadata["high"]
+        ]
         if not shown:
             continue
         st.markdown(f"**{title or text.METHODS[base.method.name]}**")
@@ -119,7 +137,9 @@ def _advanced(base: RunConfig, prefix: str, source: str) -> dict[str, Any]:
 def _matters(path: str, net: str, source: str) -> bool:
     """Whether a setting has any effect beside the network and the data chosen so far."""
     only = {"model.depth": "wrn", "model.widen_factor": "wrn", "model.width": "lesson"}
-    return only.get(path, net) == net and (path not in ("data.image_size", "data.test_share") or source.startswith("folder:"))
+    return only.get(path, net) == net and (
+        path not in ("data.image_size", "data.test_share") or source.startswith("folder:")
+    )
 
 
 def _widget(base: RunConfig, path: str, spec: dataclasses.Field[Any], prefix: str) -> Any:
@@ -127,7 +147,7 @@ def _widget(base: RunConfig, path: str, spec: dataclasses.Field[Any], prefix: st
     section, name = path.split(".", 1)
     owner = base.method.name + "." if section in ("method", "optim") else ""
     key = prefix + owner + (name if section == "method" else path)
-    kind, optional = cfg.field_type(spec)
+    kind, _ = cfg.field_type(spec)
     default, about = getattr(getattr(base, section), name), f"{spec.metadata['help']} ({cfg.allowed(spec)})"
     label = name.replace("_", " ").capitalize() + (f" ({spec.metadata['unit']})" if spec.metadata["unit"] else "")
     if kind is bool:

@@ -53,22 +53,65 @@ EMPTY_TEXT = (
     "and you watch how it teaches itself with the images that have none."
 )
 EMPTY_ITEMS = (
-    (":material/show_chart:", "Losses and accuracy", "what the model learns from the labelled images, and from its own guesses"),
-    (":material/filter_alt:", "Mask rate and purity", "how many guesses are confident enough to learn from, and how many of those are right"),
-    (":material/equalizer:", "A threshold for each class", "FlexMatch asks less confidence of the classes that are hard to learn"),
-    (":material/grid_view:", "The images themselves", "weak view, distorted view, the guessed label, kept or not, right or wrong"),
+    (
+        ":material/show_chart:",
+        "Losses and accuracy",
+        "what the model learns from the labelled images, and from its own guesses",
+    ),
+    (
+        ":material/filter_alt:",
+        "Mask rate and purity",
+        "how many guesses are confident enough to learn from, and how many of those are right",
+    ),
+    (
+        ":material/equalizer:",
+        "A threshold for each class",
+        "FlexMatch asks less confidence of the classes that are hard to learn",
+    ),
+    (
+        ":material/grid_view:",
+        "The images themselves",
+        "weak view, distorted view, the guessed label, kept or not, right or wrong",
+    ),
 )
 
 CHARTS = {
-    "loss": ("Losses", "Total = labelled + weight x unlabelled. The unlabelled loss may rise while the mask opens: more images count."),
-    "loss/supervised": ("Loss", "Cross-entropy on the few labelled images. It reaches 0 soon: they are learnt by heart, which is not the goal."),
-    "accuracy": ("Accuracy", "Test images, by the averaged weights (EMA) and by the raw ones; dashed: the labelled images, soon learnt by heart."),
-    "mask/fixmatch": ("Mask rate and purity", "Share of guesses kept, and share of the kept that are right. Purity falling while the mask opens: it believes its own errors."),
-    "mask/flexmatch": ("Mask rate and purity", "Starts at 100 % by design: every threshold is 0 until classes are learnt. Then: kept, and right among the kept."),
-    "mask/mixmatch": ("The guesses", "MixMatch keeps every guess. Purity: share that is right; confidence: how sure the model is of them."),
-    "threshold": ("Class thresholds", "FlexMatch's threshold for each class over time. A class that lags gets a lower one and so more examples."),
-    "lanes": ("Thresholds now", "Bar: the threshold a class has at the moment. Line: the fixed tau that FixMatch would ask of all."),
-    "pseudo": ("Kept pseudo-labels by class", "How often each class was taken as a pseudo-label lately. Even bars: the classes grow together."),
+    "loss": (
+        "Losses",
+        "Total = labelled + weight x unlabelled. The unlabelled loss may rise while the mask opens: more images count.",
+    ),
+    "loss/supervised": (
+        "Loss",
+        "Cross-entropy on the few labelled images. It reaches 0 soon: they are learnt by heart, which is not the goal.",
+    ),
+    "accuracy": (
+        "Accuracy",
+        "Test images, by the averaged weights (EMA) and by the raw ones; dashed: the labelled images, soon learnt by heart.",
+    ),
+    "mask/fixmatch": (
+        "Mask rate and purity",
+        "Share of guesses kept, and share of the kept that are right. Purity falling while the mask opens: it believes its own errors.",
+    ),
+    "mask/flexmatch": (
+        "Mask rate and purity",
+        "Starts at 100 % by design: every threshold is 0 until classes are learnt. Then: kept, and right among the kept.",
+    ),
+    "mask/mixmatch": (
+        "The guesses",
+        "MixMatch keeps every guess. Purity: share that is right; confidence: how sure the model is of them.",
+    ),
+    "threshold": (
+        "Class thresholds",
+        "FlexMatch's threshold for each class over time. A class that lags gets a lower one and so more examples.",
+    ),
+    "lanes": (
+        "Thresholds now",
+        "Bar: the threshold a class has at the moment. Line: the fixed tau that FixMatch would ask of all.",
+    ),
+    "pseudo": (
+        "Kept pseudo-labels by class",
+        "How often each class was taken as a pseudo-label lately. Even bars: the classes grow together.",
+    ),
 }
 CHART_ALT = {
     "loss": "Line chart of the training losses over the steps",
@@ -125,7 +168,9 @@ def shorten(text: str, most: int = 60) -> str:
 def data_name(source: str) -> str:
     """Name of a data source: "Digits", or the last part of a folder's path."""
     if source.startswith("folder:"):
-        return "folder " + shorten(source.removeprefix("folder:").rstrip("/\\").replace("\\", "/").rpartition("/")[2], 40)
+        return "folder " + shorten(
+            source.removeprefix("folder:").rstrip("/\\").replace("\\", "/").rpartition("/")[2], 40
+        )
     return DATA.get(source, source)
 
 

@@ -7,7 +7,18 @@ alone, so a dash, a label or an icon always stands beside them.
 
 from __future__ import annotations
 
-CLASS_COLORS = ("#4761e4", "#8ba401", "#c9235c", "#4fa1ca", "#845a0f", "#f65eaa", "#017272", "#bd7d6a", "#9d32ac", "#ab73fd")
+CLASS_COLORS = (
+    "#4761e4",
+    "#8ba401",
+    "#c9235c",
+    "#4fa1ca",
+    "#845a0f",
+    "#f65eaa",
+    "#017272",
+    "#bd7d6a",
+    "#9d32ac",
+    "#ab73fd",
+)
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 BLUE, OLIVE, RED, SKY, BROWN, PINK, TEAL, TAN, PURPLE, LAVENDER = CLASS_COLORS

@@ -13,7 +13,9 @@ from sslcore.store import StoreError
 
 def title(run: Run) -> str:
     """Name of a run in plain words: "FlexMatch · Digits · 40 labels"; a name that somebody gave it comes first."""
-    plain = f"{text.METHODS.get(run.method, run.method)} · {text.data_name(run.data)} · {text.plural(run.labels, 'label')}"
+    plain = (
+        f"{text.METHODS.get(run.method, run.method)} · {text.data_name(run.data)} · {text.plural(run.labels, 'label')}"
+    )
     return plain if run.name == run.id else f"{text.shorten(run.name)} · {plain}"
 
 
@@ -40,7 +42,9 @@ def attempt(action: Callable[[], object]) -> None:
 @st.dialog("Stop this run?")
 def ask_stop(run: Run) -> None:
     """Ask before a run that another tab started is stopped."""
-    st.markdown(f"**{text.escape(title(run))}** was started in another tab, perhaps by somebody else. It keeps a checkpoint and can be resumed.")
+    st.markdown(
+        f"**{text.escape(title(run))}** was started in another tab, perhaps by somebody else. It keeps a checkpoint and can be resumed."
+    )
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Leave it running"):
             st.rerun()

@@ -16,7 +16,9 @@ from sslcore.store import Store
 
 CLASSES, PROBES, SIDE = 10, 64, 16
 DEAD = {"pid": 4_000_000, "process": "a process that is gone"}
-TRACEBACK = 'Traceback (most recent call last):\n  File "trainer.py", line 1, in train\nRuntimeError: out of *memory* <b>'
+TRACEBACK = (
+    'Traceback (most recent call last):\n  File "trainer.py", line 1, in train\nRuntimeError: out of *memory* <b>'
+)
 
 
 def fill(
@@ -64,17 +66,27 @@ def summary(config: RunConfig) -> dict[str, Any]:
 def add_point(store: Store, run_id: str, config: RunConfig, step: int) -> None:
     """One metric point, at every tenth step an evaluation, and the class vectors."""
     share, method = step / config.train.steps, config.method.name
-    values = {"train/loss": 2.3 * math.exp(-3 * share) + 0.05, "train/loss_x": 2.2 * math.exp(-5 * share), "optim/lr": 0.03}
+    values = {
+        "train/loss": 2.3 * math.exp(-3 * share) + 0.05,
+        "train/loss_x": 2.2 * math.exp(-5 * share),
+        "optim/lr": 0.03,
+    }
     values["perf/images_per_s"] = 9000.0 + step
     if method != "supervised":
-        values |= {"train/loss_u": 0.4 * share, "train/confidence": 0.5 + 0.4 * share, "train/purity": 0.8 + 0.15 * share}
+        values |= {
+            "train/loss_u": 0.4 * share,
+            "train/confidence": 0.5 + 0.4 * share,
+            "train/purity": 0.8 + 0.15 * share,
+        }
     if method in ("fixmatch", "flexmatch"):
         values["train/mask_rate"] = 0.9 * share
     arrays = []
     if method == "flexmatch":
         arrays += [
             ev.ArrayPoint("flex/threshold", step, step / 50, 0.95 * share * np.linspace(0.5, 1, CLASSES)),
-            ev.ArrayPoint("flex/count", step, step / 50, np.append(np.linspace(50, 100, CLASSES) * share, 1000 * (1 - share))),
+            ev.ArrayPoint(
+                "flex/count", step, step / 50, np.append(np.linspace(50, 100, CLASSES) * share, 1000 * (1 - share))
+            ),
         ]
     if method != "supervised":
         arrays.append(ev.ArrayPoint("pseudo/count", step, step / 50, np.arange(1, CLASSES + 1) * share))
@@ -93,10 +105,20 @@ def add_keyframe(folder: Path, step: int, method: str, constants: bool = True, c
         images = generator.integers(0, 255, (PROBES, 1, SIDE, SIDE), dtype=np.uint8)
         truth = np.arange(PROBES) % classes
         keyframes.write_probe(
-            folder, {"unlabeled_index": np.arange(PROBES), "unlabeled_truth": truth, "weak_images": images, "strong_images": images[:, :, ::-1]}
+            folder,
+            {
+                "unlabeled_index": np.arange(PROBES),
+                "unlabeled_truth": truth,
+                "weak_images": images,
+                "strong_images": images[:, :, ::-1],
+            },
         )
     probs = generator.dirichlet(np.full(classes, 0.2), PROBES).astype(np.float32)
     threshold = np.full(classes, 0.7 if method in ("fixmatch", "flexmatch") else 0.0, np.float32)
     pseudo = probs.argmax(axis=1).astype(np.int16)
     mask = (probs.max(axis=1) >= threshold[pseudo]).astype(np.uint8)
-    keyframes.write(folder, step, {"weak_probs": probs, "strong_probs": probs, "pseudo": pseudo, "mask": mask, "threshold": threshold})
+    keyframes.write(
+        folder,
+        step,
+        {"weak_probs": probs, "strong_probs": probs, "pseudo": pseudo, "mask": mask, "threshold": threshold},
+    )

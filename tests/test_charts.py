@@ -77,7 +77,11 @@ def test_a_metric_without_any_value_has_no_line_and_gaps_stay_gaps() -> None:
     purity[:3] = np.nan
     figure = charts.masks({"step": STEPS, "train/purity": purity, "train/mask_rate": np.full(50, np.nan)}, 100)
     (trace,) = figure["data"]
-    assert trace["name"] == "purity" and np.isnan(decode(trace["y"])[:3]).all() and not np.isnan(decode(trace["y"])[3:]).any()
+    assert (
+        trace["name"] == "purity"
+        and np.isnan(decode(trace["y"])[:3]).all()
+        and not np.isnan(decode(trace["y"])[3:]).any()
+    )
 
 
 def test_log_scale_changes_the_axis_and_forgets_only_its_own_zoom() -> None:
@@ -104,7 +108,10 @@ def test_a_smoothed_curve_keeps_the_raw_one_faint_behind_it() -> None:
     assert np.ptp(decode(smooth["y"])) < np.ptp(decode(raw["y"]))
 
 
-@pytest.mark.parametrize(("steps", "last", "end"), [(600, 1, 600), (600, 600, 600), (1 << 20, 10, 2048), (1 << 20, 2049, 4096), (1 << 20, 1 << 20, 1 << 20)])
+@pytest.mark.parametrize(
+    ("steps", "last", "end"),
+    [(600, 1, 600), (600, 600, 600), (1 << 20, 10, 2048), (1 << 20, 2049, 4096), (1 << 20, 1 << 20, 1 << 20)],
+)
 def test_the_axis_of_a_long_run_doubles_and_never_hides_a_point(steps: int, last: int, end: int) -> None:
     assert charts.frame(steps, last) == end
 
@@ -113,7 +120,9 @@ def test_of_many_classes_the_lowest_and_highest_are_drawn() -> None:
     values = np.random.default_rng(3).random(100)
     chosen = charts.pick_classes(values)
     ranks = values.argsort().argsort()
-    assert len(chosen) == 10 and sorted(ranks[chosen]) == [0, 1, 2, 3, 4, 95, 96, 97, 98, 99] and chosen == sorted(chosen)
+    assert (
+        len(chosen) == 10 and sorted(ranks[chosen]) == [0, 1, 2, 3, 4, 95, 96, 97, 98, 99] and chosen == sorted(chosen)
+    )
     assert len(charts.thresholds(STEPS[:1], values[None], [str(c) for c in range(100)], 100, 0.9)["data"]) == 10
 
 

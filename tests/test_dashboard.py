@@ -68,7 +68,7 @@ def test_every_page_draws_every_kind_of_run(store: Store, state: str, view: str)
         fill(store, state)
     at = page()
     at.switch_page(view).run()
-    assert not at.exception and not at.error or state in (ev.FAILED, ev.DIVERGED), at.exception
+    assert (not at.exception and not at.error) or state in (ev.FAILED, ev.DIVERGED), at.exception
     assert (state == "empty") == ("a small network learns" in words(at) or "There is no run yet" in words(at))
 
 
@@ -101,7 +101,13 @@ def test_a_method_shows_the_charts_that_mean_something_for_it(store: Store, meth
 
 def test_the_tiles_say_the_newest_numbers_in_percent(store: Store) -> None:
     fill(store, ev.RUNNING)
-    expected = {"Test accuracy": "97.0 %", "Raw weights": "97.0 %", "Mask rate": "90.0 %", "Purity": "95.0 %", "Loss": "0.165"}
+    expected = {
+        "Test accuracy": "97.0 %",
+        "Raw weights": "97.0 %",
+        "Mask rate": "90.0 %",
+        "Purity": "95.0 %",
+        "Loss": "0.165",
+    }
     assert tiles(page()) == expected
     fill(store, ev.QUEUED)
     assert set(tiles(page(run=store.runs()[0].id)).values()) == {"\u2013"}
@@ -137,7 +143,9 @@ def plain(config: Any) -> Any:
 
 
 def test_the_form_is_in_the_url(store: Store) -> None:
-    at = page(method="MixMatch", labels="30", seed="5", **{"mixmatch.temperature": "0.25", "augment.preset": "kekmodel"})
+    at = page(
+        method="MixMatch", labels="30", seed="5", **{"mixmatch.temperature": "0.25", "augment.preset": "kekmodel"}
+    )
     at.button(key="start").click().run()
     config = store.runs()[0].config
     assert (config["method"]["name"], config["data"]["labels"], config["train"]["seed"]) == ("mixmatch", 30, 5)

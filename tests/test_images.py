@@ -24,7 +24,9 @@ def read(png: bytes) -> np.ndarray:
         return np.asarray(picture)
 
 
-@pytest.mark.parametrize(("count", "columns", "shape"), [(1, 4, (1, 1)), (4, 4, (1, 4)), (5, 4, (2, 4)), (3, 2, (2, 2))])
+@pytest.mark.parametrize(
+    ("count", "columns", "shape"), [(1, 4, (1, 1)), (4, 4, (1, 4)), (5, 4, (2, 4)), (3, 2, (2, 2))]
+)
 def test_a_sheet_has_the_size_of_its_grid(count: int, columns: int, shape: tuple[int, int]) -> None:
     sheet = read(contact_sheet([KEPT] * count, columns))
     assert sheet.shape == (shape[0] * (TILE + GAP) + GAP, shape[1] * (SIDE + GAP) + GAP, 4)
@@ -34,7 +36,11 @@ def test_an_empty_sheet_is_an_empty_picture() -> None:
     assert read(contact_sheet([]))[..., 3].max() == 0
 
 
-@pytest.mark.parametrize("image", [GREY, GREY[..., 0], GREY.transpose(2, 0, 1), COLOR, COLOR.transpose(2, 0, 1)], ids=lambda image: str(image.shape))
+@pytest.mark.parametrize(
+    "image",
+    [GREY, GREY[..., 0], GREY.transpose(2, 0, 1), COLOR, COLOR.transpose(2, 0, 1)],
+    ids=lambda image: str(image.shape),
+)
 def test_small_images_are_enlarged_pixel_by_pixel(image: np.ndarray) -> None:
     plain = image.transpose(1, 2, 0) if image.ndim == 3 and image.shape[0] in (1, 3) else image
     size = plain.shape[0]
@@ -43,7 +49,9 @@ def test_small_images_are_enlarged_pixel_by_pixel(image: np.ndarray) -> None:
     picture = np.asarray(as_picture(image))
     assert picture.shape == (SIDE, SIDE, 4)
     for y, x in ((0, 0), (3, 5), (size - 1, size - 1)):
-        block = picture[margin + y * factor : margin + (y + 1) * factor, margin + x * factor : margin + (x + 1) * factor, :3]
+        block = picture[
+            margin + y * factor : margin + (y + 1) * factor, margin + x * factor : margin + (x + 1) * factor, :3
+        ]
         assert (block == np.broadcast_to(plain[y, x], (3,))).all()
 
 
@@ -76,7 +84,9 @@ def bar(tile: Tile) -> np.ndarray:
 
 def test_the_bar_is_as_long_as_the_confidence_and_the_tick_stands_at_the_threshold() -> None:
     row = bar(dataclasses.replace(KEPT, confidence=0.5, threshold=0.9))
-    ink, tick = (np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) for color in (theme.INK["light"], theme.TICK["light"]))
+    ink, tick = (
+        np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) for color in (theme.INK["light"], theme.TICK["light"])
+    )
     assert (row == ink).all(axis=1).sum() == pytest.approx(0.5 * SIDE, abs=2)
     assert np.flatnonzero((row == tick).all(axis=1)).mean() == pytest.approx(0.9 * SIDE, abs=3)
     assert not (bar(dataclasses.replace(KEPT, threshold=None)) == tick).all(axis=1).any()
@@ -84,16 +94,22 @@ def test_the_bar_is_as_long_as_the_confidence_and_the_tick_stands_at_the_thresho
 
 def test_right_and_wrong_differ_in_shape_not_only_in_colour() -> None:
     signs = [
-        read(contact_sheet([dataclasses.replace(KEPT, right=right, name="")]))[GAP + 2 * SIDE + 18 : GAP + 2 * SIDE + 62, -60:, 3]
+        read(contact_sheet([dataclasses.replace(KEPT, right=right, name="")]))[
+            GAP + 2 * SIDE + 18 : GAP + 2 * SIDE + 62, -60:, 3
+        ]
         for right in (True, False, None)
     ]
     assert signs[2].max() == 0
     assert (signs[0] != signs[1]).sum() > 50
 
 
-@pytest.mark.parametrize("name", ["a very long class name that goes on and on", "\u732b", "Gr\u00f6\u00dfe", "", "two\nlines"])
+@pytest.mark.parametrize(
+    "name", ["a very long class name that goes on and on", "\u732b", "Gr\u00f6\u00dfe", "", "two\nlines"]
+)
 def test_any_name_stays_inside_its_tile(name: str) -> None:
-    sheet = read(contact_sheet([dataclasses.replace(KEPT, name=name, kept=None), dataclasses.replace(KEPT, kept=None)], 2))
+    sheet = read(
+        contact_sheet([dataclasses.replace(KEPT, name=name, kept=None), dataclasses.replace(KEPT, kept=None)], 2)
+    )
     gap = sheet[GAP + 2 * SIDE + 10 :, GAP + SIDE + 4 : 2 * GAP + SIDE - 2, 3]
     assert gap.max() == 0
 
@@ -105,4 +121,7 @@ def test_letters_that_the_font_lacks_become_the_number_of_the_class() -> None:
 
 def test_the_sheet_in_words() -> None:
     tiles = [KEPT, dataclasses.replace(KEPT, kept=False, right=False), dataclasses.replace(KEPT, right=None)]
-    assert describe(tiles) == "3 unlabelled images, each with weak view, strong view and guess, 2 kept, 1 of 2 guessed right"
+    assert (
+        describe(tiles)
+        == "3 unlabelled images, each with weak view, strong view and guess, 2 kept, 1 of 2 guessed right"
+    )

@@ -43,7 +43,11 @@ def test_the_newest_run_is_shown_when_none_is_at_work(store: Store) -> None:
 
 
 def test_a_run_of_a_dead_process_is_interrupted_or_an_orphan(store: Store) -> None:
-    running, queued, mine = fill(store, ev.RUNNING, owned=False), fill(store, ev.QUEUED, owned=False), fill(store, ev.QUEUED)
+    running, queued, mine = (
+        fill(store, ev.RUNNING, owned=False),
+        fill(store, ev.QUEUED, owned=False),
+        fill(store, ev.QUEUED),
+    )
     found = {run.id: run for run in queries.runs()}
     assert found[running].state == ev.INTERRUPTED
     assert queries.orphaned(found[queued]) and not queries.orphaned(found[mine])
@@ -81,7 +85,10 @@ def test_the_newest_value_and_the_course_of_a_metric(store: Store) -> None:
     assert now.last("train/mask_rate") == pytest.approx(0.9)
     assert now.last("eval/test/accuracy") == pytest.approx(0.97)
     assert now.last("eval/val/accuracy") is None and now.history("eval/val/accuracy") == []
-    assert len(now.history("train/loss", most=15)) <= 15 and now.history("train/loss", most=15)[0] == now.train["train/loss"][0]
+    assert (
+        len(now.history("train/loss", most=15)) <= 15
+        and now.history("train/loss", most=15)[0] == now.train["train/loss"][0]
+    )
     assert now.threshold[1].shape == (40, 10) and now.count.shape == (11,) and now.pseudo.shape == (10,)
 
 
@@ -129,7 +136,9 @@ def run_of(store: Store, method: str = "fixmatch", step: int = 60, **values: obj
 
 
 def curves(**values: np.ndarray) -> Snapshot:
-    return Snapshot("", (), train={"step": np.arange(60)} | {f"train/{name}": series for name, series in values.items()})
+    return Snapshot(
+        "", (), train={"step": np.arange(60)} | {f"train/{name}": series for name, series in values.items()}
+    )
 
 
 RISING, FALLING = np.linspace(0.1, 0.9, 60), np.linspace(0.9, 0.5, 60)
@@ -167,7 +176,15 @@ def test_a_result_says_all_that_it_rests_on(store: Store) -> None:
     run = store.run(fill(store, ev.FINISHED))
     kind, sentence = notes.note(run, queries.snapshot(run))
     assert kind == "success"
-    for part in ("**97.1 %** of 360 test images", "raw 96.5 %", "20 labels", "80 steps", "seed 0", "One seed", r"Digits \(made up\)"):
+    for part in (
+        "**97.1 %** of 360 test images",
+        "raw 96.5 %",
+        "20 labels",
+        "80 steps",
+        "seed 0",
+        "One seed",
+        r"Digits \(made up\)",
+    ):
         assert part in sentence, part
     assert "papers" not in sentence and "Settings were changed" not in sentence
     paper = dataclasses.replace(run, data="cifar10", steps=20 * 1024, changed=True)
@@ -190,14 +207,27 @@ def test_what_somebody_typed_is_shown_as_typed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3569, "59 min 29 s"), (3600 * 5.5, "5 h 30 min")]
+    ("seconds", "words"),
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (3569, "59 min 29 s"),
+        (3600 * 5.5, "5 h 30 min"),
+    ],
 )
 def test_durations(seconds: float, words: str) -> None:
     assert text.duration(seconds) == words
 
 
 def test_numbers_and_shares() -> None:
-    assert text.number(600) == "600" and text.number(1048576) == "1\u202f048\u202f576" and text.number(9432.1) == "9\u202f430"
+    assert (
+        text.number(600) == "600"
+        and text.number(1048576) == "1\u202f048\u202f576"
+        and text.number(9432.1) == "9\u202f430"
+    )
     assert text.percent(0.9712) == "97.1 %" and text.percent(None) is None and text.percent(float("nan")) is None
     assert text.data_name("folder:/home/me/my leaves/") == "folder my leaves" and text.data_name("digits") == "Digits"
     assert len(text.shorten("x" * 500)) <= 60

@@ -9,7 +9,11 @@ from dashboard.settings_form import Choice, settings_form
 from sslcore.events import ACTIVE, QUEUED, Run
 from sslcore.store import StoreError
 
-FIRST, TICK, IDLE = 0.35, 1.0, 2.0  # seconds between two looks: before the first point, while it trains, while nothing does
+FIRST, TICK, IDLE = (
+    0.35,
+    1.0,
+    2.0,
+)  # seconds between two looks: before the first point, while it trains, while nothing does
 TWICE = 1.5  # seconds in which a second press of Start with the same settings is the same press
 
 
@@ -49,7 +53,9 @@ def toolbar(choice: Choice, run: Run | None) -> Run | None:
         second = "resume" if "resume" in can else "pause"
         for name in (second, "step", "stop"):
             label, icon, about = text.BUTTONS[name]
-            st.button(label, icon=icon, key=name, help=about, disabled=name not in can, on_click=command, args=(name, run))
+            st.button(
+                label, icon=icon, key=name, help=about, disabled=name not in can, on_click=command, args=(name, run)
+            )
     return run
 
 
@@ -67,7 +73,10 @@ def queue_strip(found: list[Run], shown: Run | None) -> None:
     """Who else is at work, and who waits."""
     others = [run for run in found if run.state in ACTIVE and (shown is None or run.id != shown.id)]
     lines = [f"**At work:** {text.escape(widgets.title(run))}, seed {run.seed}" for run in others]
-    lines += [f"**Waiting, number {i}:** {text.escape(widgets.title(run))}, seed {run.seed}" for i, run in enumerate(queries.waiting(found), 1)]
+    lines += [
+        f"**Waiting, number {i}:** {text.escape(widgets.title(run))}, seed {run.seed}"
+        for i, run in enumerate(queries.waiting(found), 1)
+    ]
     if lines:
         with st.container(border=True, key="queue"):
             st.markdown("  \n".join(lines))
@@ -104,7 +113,9 @@ with st.sidebar:
     choice = settings_form()
     found = queries.runs()
     if choice.config is not None and (each := queries.seconds_per_step(found, choice.config)):
-        st.caption(f"About **{text.duration(each * choice.config.train.steps)}** on this machine, judging by your last run of this kind.")
+        st.caption(
+            f"About **{text.duration(each * choice.config.train.steps)}** on this machine, judging by your last run of this kind."
+        )
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
     left = st.container(horizontal=True, vertical_alignment="center", gap="small", width="content")

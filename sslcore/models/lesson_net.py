@@ -38,6 +38,8 @@ class LessonNet(nn.Module):
         for k, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             x = norm(conv(x))
             if k < len(self.convs) - 1:
-                x = F.max_pool2d(x, 2)  # before the activation: the same numbers, as it is monotonic, for a quarter of the work
+                x = F.max_pool2d(
+                    x, 2
+                )  # before the activation: the same numbers, as it is monotonic, for a quarter of the work
             x = F.leaky_relu(x, SLOPE)
         return self.head(x.mean(dim=(2, 3)))

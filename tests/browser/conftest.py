@@ -63,7 +63,10 @@ def tab(browser: Any) -> Iterator[Callable[..., Any]]:
         opened.append(page)
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda request: None if request.url.startswith(LOCAL) else problems.append(f"asked {request.url}"))
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith(LOCAL) else problems.append(f"asked {request.url}"),
+        )
         page.set_default_timeout(60_000)
         page.goto(address)
         return page

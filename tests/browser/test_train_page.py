@@ -67,7 +67,10 @@ def run_id(page: Any) -> str:
 
 
 def x_range(page: Any) -> list[float]:
-    return [float(value) for value in page.evaluate("[...document.querySelector('.st-key-chart_loss .plot')._fullLayout.xaxis.range]")]
+    return [
+        float(value)
+        for value in page.evaluate("[...document.querySelector('.st-key-chart_loss .plot')._fullLayout.xaxis.range]")
+    ]
 
 
 def zoom(page: Any) -> list[float]:
@@ -164,12 +167,17 @@ def test_a_phone_has_no_sideways_scroll_in_light_and_dark(tab: Tab, url: str, st
 def test_nothing_jumps_from_tick_to_tick(tab: Tab, url: str, store: Store) -> None:
     page = tab(url + LONG)
     start(page)
-    cards = "[...document.querySelectorAll('[class*=st-key-card_]')].map(node => node.className.match(/st-key-card_(\\w+)/)[1] + Math.round(node.getBoundingClientRect().height))"
+    cards = (
+        "[...document.querySelectorAll('[class*=st-key-card_]')].map(node =>"
+        " node.className.match(/st-key-card_(\\w+)/)[1] + Math.round(node.getBoundingClientRect().height))"
+    )
     before, shown = page.evaluate(cards), step(page)
     for _ in range(3):
-        until(lambda: step(page) > shown)
+        until(lambda shown=shown: step(page) > shown)
         shown = step(page)
-        assert [card for card in page.evaluate(cards) if "sheet" not in card] == [card for card in before if "sheet" not in card]
+        assert [card for card in page.evaluate(cards) if "sheet" not in card] == [
+            card for card in before if "sheet" not in card
+        ]
     page.close()
 
 
@@ -180,7 +188,10 @@ def test_what_somebody_typed_is_text_and_nothing_else(tab: Tab, url: str, store:
     page.locator(LINE).first.wait_for(state="attached")
     heading = page.locator("[data-testid=stMain] h3").first
     assert heading.inner_text().replace("\u2060", "").startswith(name)
-    assert heading.locator("b, em, .katex").count() == 0 and heading.locator("a[href*='c.d'], a[href*='e.fg']").count() == 0
+    assert (
+        heading.locator("b, em, .katex").count() == 0
+        and heading.locator("a[href*='c.d'], a[href*='e.fg']").count() == 0
+    )
 
 
 def test_runs_are_listed_opened_and_deleted(tab: Tab, url: str, store: Store) -> None:

@@ -18,4 +18,4 @@ def build(config: ModelConfig, channels: int, num_classes: int, generator: torch
     else:
         model = LessonNet(config.width, num_classes, channels, config.bn_momentum)
     model.init_weights(generator)
-    return model.to(memory_format=torch.channels_last)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return,unused-ignore]  # torch 2.13 leaves it out

@@ -53,7 +53,9 @@ def nothing_left(store: Store) -> Iterator[None]:
 def start(page: Any) -> str:
     """Press Start, wait for the first point of the new run and return its id."""
     press(page, "Start")
-    until(lambda: "run=" in page.url and step(page) > 0)
+    until(
+        lambda: step(page) > 0 and "run=" in page.url
+    )  # in this order: asking the page lets its URL be brought up to date
     page.locator(LINE).first.wait_for(state="attached")
     return run_id(page)
 

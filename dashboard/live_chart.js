@@ -149,7 +149,7 @@ function mount(box, data) {
   chart.watched = new IntersectionObserver((entries) => {
     chart.seen = entries[entries.length - 1].isIntersecting
     if (chart.stale) again()
-  }, { rootMargin: "150px" })
+  }, { root: box.closest("[data-testid=stMain]"), rootMargin: "200px" })  // a margin counts only for the one that scrolls
   chart.watched.observe(box)
   chart.shown = () => { if (chart.stale) again() }
   document.addEventListener("visibilitychange", chart.shown)

@@ -154,8 +154,10 @@ def test_zoom_is_kept_while_it_trains_and_two_tabs_see_one_run(tab: Tab, url: st
 def test_a_phone_has_no_sideways_scroll_in_light_and_dark(tab: Tab, url: str, store: Store, scheme: str) -> None:
     run = fill(store, ev.FINISHED)
     page = tab(url + f"?run={run}", viewport={"width": 390, "height": 844}, color_scheme=scheme)
-    page.locator(".st-key-card_loss").scroll_into_view_if_needed()  # what is out of sight is not drawn
-    page.locator(LINE).first.wait_for(state="attached")
+    chart = page.locator(".st-key-chart_loss .ssl-chart")
+    until(
+        lambda: (chart.scroll_into_view_if_needed(), page.locator(LINE).count())[1]
+    )  # what is out of sight is not drawn
     main = page.locator("[data-testid=stMain]")
     assert main.evaluate("node => node.scrollWidth") <= 390
     wide = page.evaluate(

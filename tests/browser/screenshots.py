@@ -1,0 +1,65 @@
+"""Take the pictures of the README: `python -m tests.browser.screenshots`. Trains one real lesson on the real page.
+
+Writes dashboard/static/train-{light,dark}.png (wide) and train-phone-{light,dark}.png (390 px), reduced to few colours.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from tests.browser.serving import ARGS, ROOT, chromium, serving
+
+STATIC = ROOT / "dashboard" / "static"
+WIDE, PHONE = (1440, 1290), (390, 844)
+
+
+def train(browser: Any, address: str) -> str:
+    """Press Start, wait for the end of the run and return the URL that shows it."""
+    page = browser.new_page()
+    page.goto(address)
+    page.locator("[data-testid=stMain]").get_by_role("button", name="Start").click()
+    page.get_by_text("test images right").wait_for(timeout=300_000)
+    url = str(page.url)
+    page.close()
+    return url
+
+
+def shoot(browser: Any, url: str, name: str, scheme: str, size: tuple[int, int]) -> None:
+    """Save what the page shows at this size, in light or dark."""
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+    page.goto(url)
+    page.get_by_text("test images right").wait_for()
+    time.sleep(3)  # charts are drawn once plotly's JavaScript is there
+    with Image.open(io.BytesIO(page.screenshot())) as picture:
+        few = picture.convert("RGB").quantize(160, dither=Image.Dither.NONE)
+        few.save(STATIC / f"{name}.png", optimize=True)
+    page.close()
+
+
+def main() -> None:
+    path = chromium()
+    if path is None:
+        sys.exit("no Chromium found; apt-get install chromium")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder) / "runs", Path(folder) / "server.log") as address,
+    ):
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=path, args=list(ARGS))
+            url = train(browser, address)
+            for scheme in ("light", "dark"):
+                shoot(browser, url, f"train-{scheme}", scheme, WIDE)
+                shoot(browser, url, f"train-phone-{scheme}", scheme, PHONE)
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()

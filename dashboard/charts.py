@@ -92,7 +92,7 @@ def thresholds(
         "yanchor": "top",
         "tracegroupgap": 0,
     }
-    figure["layout"]["margin"] = {"l": 44, "r": 8, "t": 28, "b": 38}  # above: room for the chart's tools
+    figure["layout"]["margin"] = {"l": 44, "r": 8, "t": 16, "b": 38}  # high enough for ten names
     figure["layout"]["shapes"] += [_rule(y=tau)]
     figure["layout"]["annotations"] += [
         _note(f"\u03c4 = {tau:g}", x=0, xref="paper", xanchor="left", y=tau, yanchor="bottom")

@@ -1,6 +1,7 @@
 """Take the pictures of the README: `python -m tests.browser.screenshots`. Trains one real lesson on the real page.
 
-Writes dashboard/static/train-{light,dark}.png (wide) and train-phone-{light,dark}.png (390 px), reduced to few colours.
+Writes train-{light,dark}.png (wide), train-phone-{light,dark}.png (390 px) and images-{light,dark}.png (the sheet of
+unlabelled images) into dashboard/static/, reduced to 256 colours.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from playwright.sync_api import sync_playwright
 from tests.browser.serving import ARGS, ROOT, chromium, serving
 
 STATIC = ROOT / "dashboard" / "static"
-WIDE, PHONE = (1440, 1290), (390, 844)
+WIDE, PHONE = (1440, 1236), (390, 844)
 
 
 def train(browser: Any, address: str) -> str:
@@ -32,14 +33,14 @@ def train(browser: Any, address: str) -> str:
     return url
 
 
-def shoot(browser: Any, url: str, name: str, scheme: str, size: tuple[int, int]) -> None:
-    """Save what the page shows at this size, in light or dark."""
+def shoot(browser: Any, url: str, name: str, scheme: str, size: tuple[int, int], part: str = "body") -> None:
+    """Save what the page, or a part of it, shows at this window size in light or dark."""
     page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
     page.goto(url)
     page.get_by_text("test images right").wait_for()
     time.sleep(3)  # charts are drawn once plotly's JavaScript is there
-    with Image.open(io.BytesIO(page.screenshot())) as picture:
-        few = picture.convert("RGB").quantize(160, dither=Image.Dither.NONE)
+    with Image.open(io.BytesIO(page.locator(part).screenshot())) as picture:
+        few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
         few.save(STATIC / f"{name}.png", optimize=True)
     page.close()
 
@@ -51,14 +52,15 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder) / "runs", Path(folder) / "server.log") as address,
+        sync_playwright() as playwright,
     ):
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=path, args=list(ARGS))
-            url = train(browser, address)
-            for scheme in ("light", "dark"):
-                shoot(browser, url, f"train-{scheme}", scheme, WIDE)
-                shoot(browser, url, f"train-phone-{scheme}", scheme, PHONE)
-            browser.close()
+        browser = playwright.chromium.launch(executable_path=path, args=list(ARGS))
+        url = train(browser, address)
+        for scheme in ("light", "dark"):
+            shoot(browser, url, f"train-{scheme}", scheme, WIDE)
+            shoot(browser, url, f"train-phone-{scheme}", scheme, PHONE)
+            shoot(browser, url, f"images-{scheme}", scheme, WIDE, ".st-key-card_sheet")
+        browser.close()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Take the pictures of the README: `python -m tests.browser.screenshots`. Trains one real lesson on the real page.
 
 Writes train-{light,dark}.png (wide), train-phone-{light,dark}.png (390 px) and images-{light,dark}.png (the sheet of
-unlabelled images) into dashboard/static/, reduced to 256 colours.
+unlabelled images) into dashboard/static/.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ def shoot(browser: Any, url: str, name: str, scheme: str, size: tuple[int, int],
     page.get_by_text("test images right").wait_for()
     time.sleep(3)  # charts are drawn once plotly's JavaScript is there
     with Image.open(io.BytesIO(page.locator(part).screenshot())) as picture:
-        few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-        few.save(STATIC / f"{name}.png", optimize=True)
+        picture.convert("RGB").save(STATIC / f"{name}.png", optimize=True)
     page.close()
 
 

@@ -237,3 +237,15 @@ def test_without_torchvision(archive: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
     with pytest.raises(DataError, match="needs the package torchvision"):
         load()
+
+
+def test_torchvision_built_for_another_torch(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It raises RuntimeError as it registers its ops."""
+    package = tmp_path / "other" / "torchvision"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')\n")
+    monkeypatch.syspath_prepend(str(package.parent))
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(DataError, match="nms does not exist.*together"):
+        load()

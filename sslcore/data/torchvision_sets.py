@@ -56,9 +56,10 @@ def _read(downloads: Path, progress: Progress | None) -> dict[str, NDArray[Any]]
     try:
         from torchvision.datasets import CIFAR10
         from torchvision.datasets.utils import calculate_md5, extract_archive
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # a torchvision built for another torch raises RuntimeError
         raise DataError(
-            f"data.source cifar10 needs the package torchvision, which can't be imported: {error}"
+            f"data.source cifar10 needs the package torchvision, which can't be imported ({error}); install torch and "
+            "torchvision together, as the README says"
         ) from None
 
     archive = downloads / CIFAR10.filename

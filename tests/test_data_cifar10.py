@@ -247,5 +247,5 @@ def test_torchvision_built_for_another_torch(archive: Path, tmp_path: Path, monk
     monkeypatch.syspath_prepend(str(package.parent))
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(DataError, match="nms does not exist.*together"):
+    with pytest.raises(DataError, match=r"nms does not exist.*together"):
         load()

@@ -49,8 +49,8 @@ def store(root: Path) -> Store:
 @pytest.fixture(scope="module")
 def url(root: Path, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the real server; it is started only if there is a browser."""
-    with serving(root, tmp_path_factory.mktemp("log") / "server.log") as address:
-        yield address
+    with serving(root, tmp_path_factory.mktemp("log") / "server.log") as server:
+        yield server.url
 
 
 @pytest.fixture

@@ -50,11 +50,11 @@ def main() -> None:
         sys.exit("no Chromium found; apt-get install chromium")
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving(Path(folder) / "runs", Path(folder) / "server.log") as address,
+        serving(Path(folder) / "runs", Path(folder) / "server.log") as server,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGS))
-        url = train(browser, address)
+        url = train(browser, server.url)
         for scheme in ("light", "dark"):
             shoot(browser, url, f"train-{scheme}", scheme, WIDE)
             shoot(browser, url, f"train-phone-{scheme}", scheme, PHONE)

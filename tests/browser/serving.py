@@ -12,7 +12,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -25,43 +26,62 @@ ARGS = (
     "--disable-sync",
 )
 
+UNWATCHED = ("--server.fileWatcherType", "none")
+
 
 def chromium() -> str | None:
     """Path of an installed Chromium or Chrome."""
     return next((found for name in CHROMIUMS if (found := shutil.which(name))), None)
 
 
-@contextlib.contextmanager
-def serving(root: Path, log: Path) -> Iterator[str]:
-    """Run `streamlit run dashboard/app.py` on a free port with its runs below `root`; yield its address."""
+@dataclass
+class Server:
+    """A running `streamlit run dashboard/app.py`."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def end(self, sign: int = signal.SIGINT, seconds: float = 15.0) -> float:
+        """Send a signal and return the seconds until the process has ended; killed and failed if it takes too long."""
+        began = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(sign)
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"the server did not end within {seconds} s:\n{self.log.read_text()}") from None
+        return time.monotonic() - began
+
+
+def start_server(root: Path, log: Path, *, tree: Path = ROOT, options: Sequence[str] = ()) -> Server:
+    """Run the dashboard of `tree` on a free port with its runs below `root`, and wait until it answers.
+
+    The tree comes first on the path, but not through PYTHONPATH: Streamlit watches the modules that are found there.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "dashboard/app.py",
-        "--server.headless",
-        "true",
-        "--server.port",
-        str(port),
-    ]
-    with open(log, "wb") as out:
+    launch = f"import sys; sys.path[0] = {str(tree)!r}; from streamlit.web.cli import main; main()"
+    arguments = ["run", "dashboard/app.py", "--server.headless", "true", "--server.port", str(port), *options]
+    with open(log, "ab") as out:
         process = subprocess.Popen(
-            [*command, "--server.fileWatcherType", "none"], cwd=ROOT, env={**os.environ, "SSLLAB_ROOT": str(root)}, stdout=out, stderr=out
+            [sys.executable, "-c", launch, *arguments], cwd=tree, env={**os.environ, "SSLLAB_ROOT": str(root)}, stdout=out, stderr=out
         )  # fmt: skip
+    _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, log)
+    return Server(process, f"http://127.0.0.1:{port}/", log)
+
+
+@contextlib.contextmanager
+def serving(root: Path, log: Path, *, tree: Path = ROOT, options: Sequence[str] = UNWATCHED) -> Iterator[Server]:
+    """A server that is ended with the block."""
+    server = start_server(root, log, tree=tree, options=options)
     try:
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, log)
-        yield f"http://127.0.0.1:{port}/"
+        yield server
     finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        server.end()
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 60.0) -> None:

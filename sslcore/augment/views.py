@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from sslcore.augment.randaugment import apply_strong, draw_strong
-from sslcore.augment.weak import apply_weak, draw_weak, pad_for
+from sslcore.augment.randaugment import StrongDraw, apply_strong, draw_strong
+from sslcore.augment.weak import WeakDraw, apply_weak, draw_weak, pad_for
 from sslcore.config import AugmentConfig
+
+
+class WeakViews(NamedTuple):
+    """Weak views, uint8 (B, H, W, C), and the chance behind them."""
+
+    images: Tensor
+    draw: WeakDraw
+
+
+class StrongViews(NamedTuple):
+    """Strong views, uint8 (B, H, W, C), and the chance behind them."""
+
+    images: Tensor
+    weak: WeakDraw
+    draw: StrongDraw
 
 
 def weak_view(images: Tensor, flip: bool, generator: torch.Generator) -> Tensor:
     """Return a weak view of each image, uint8 (B, H, W, C) in and out; `flip`: mirroring keeps the class."""
-    batch, height, width, _ = images.shape
-    pad = pad_for(height, width)
-    return apply_weak(images, draw_weak(batch, flip, pad, generator, images.device), pad)
+    return weak_views(images, flip, generator).images
 
 
 def strong_view(images: Tensor, flip: bool, config: AugmentConfig, generator: torch.Generator) -> Tensor:
     """Return a strong view of each image: weak, then RandAugment, then cutout. uint8 (B, H, W, C) in and out."""
+    return strong_views(images, flip, config, generator).images
+
+
+def weak_views(images: Tensor, flip: bool, generator: torch.Generator) -> WeakViews:
+    """Like `weak_view`, and say what was drawn for each image."""
     batch, height, width, _ = images.shape
-    weak = weak_view(images, flip, generator)
-    return apply_strong(weak, draw_strong(batch, height, width, config, generator, images.device), config)
+    pad = pad_for(height, width)
+    draw = draw_weak(batch, flip, pad, generator, images.device)
+    return WeakViews(apply_weak(images, draw, pad), draw)
+
+
+def strong_views(images: Tensor, flip: bool, config: AugmentConfig, generator: torch.Generator) -> StrongViews:
+    """Like `strong_view`, and say what was drawn for each image."""
+    batch, height, width, _ = images.shape
+    weak = weak_views(images, flip, generator)
+    draw = draw_strong(batch, height, width, config, generator, images.device)
+    return StrongViews(apply_strong(weak.images, draw, config), weak.draw, draw)
 
 
 def normalize(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:

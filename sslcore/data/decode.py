@@ -27,11 +27,16 @@ WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 def decode(path: str, size: int) -> NDArray[np.uint8]:
     """Return the image as (size, size, 3) uint8; raises whatever Pillow raises for a file it can't read."""
     with Image.open(path, formats=formats()) as image:
-        # A JPEG decodes straight to 1/2, 1/4 or 1/8; twice the wanted size leaves the resize its antialiasing. Its last
-        # line may then stand for less than a whole one: a stretch of far less than one of our pixels.
-        image.draft(None, (2 * size, 2 * size))
-        ImageOps.exif_transpose(image, in_place=True)
-        rgb = to_rgb(image)
+        return square(image, size)
+
+
+def square(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """Return an opened image as (size, size, 3) uint8: turned, in RGB, the middle square resized."""
+    # A JPEG decodes straight to 1/2, 1/4 or 1/8; twice the wanted size leaves the resize its antialiasing. Its last
+    # line may then stand for less than a whole one: a stretch of far less than one of our pixels.
+    image.draft(None, (2 * size, 2 * size))
+    ImageOps.exif_transpose(image, in_place=True)
+    rgb = to_rgb(image)
     width, height = rgb.size
     if (width, height) != (size, size):
         side = min(width, height)

@@ -76,6 +76,15 @@ def parser() -> argparse.ArgumentParser:
     change = command("set", "change a setting of a run while it trains", _set)
     change.add_argument("run_id", metavar="RUN", help="a run's id or a unique beginning of it")
     change.add_argument("assignment", metavar="NAME=VALUE", help="such as method.threshold=0.8")
+    branch = command("fork", "go on from a checkpoint of a run with changed settings, as a new run", _fork)
+    branch.add_argument("run_id", metavar="RUN", help="a run's id or a unique beginning of it")
+    branch.add_argument(
+        "--at", type=int, metavar="STEP", help="a step that has a checkpoint (default: the last before the end)"
+    )
+    branch.add_argument("--steps", help="steps of the fork (default: those of the run)")
+    branch.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting to change, such as method.threshold=0.8; repeatable"
+    )  # fmt: skip
     command("runs", "list all runs, newest first", _runs)
 
     bench = command("bench", "time every method, each net and the augmentation on the device at hand", _bench)
@@ -165,6 +174,14 @@ def _resume(args: argparse.Namespace) -> int:
     run = lab.store.run(args.run_id)
     lab.resume(run.id)
     return _follow(lab, run.id, args)
+
+
+def _fork(args: argparse.Namespace) -> int:
+    lab = Lab(_store(args))
+    changes: dict[str, Any] = dict(_assignment(text) for text in args.set)
+    if args.steps is not None:
+        changes["train.steps"] = args.steps
+    return _follow(lab, lab.fork(args.run_id, args.at, changes), args)
 
 
 def _follow(lab: Lab, run_id: str, args: argparse.Namespace) -> int:

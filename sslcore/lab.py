@@ -18,6 +18,7 @@ from typing import Any
 
 from sslcore import config as cfg
 from sslcore import events as ev
+from sslcore import fork
 from sslcore.config import ConfigError, RunConfig
 from sslcore.process import HOST, alive
 from sslcore.store import Store, StoreError, default_root, owner
@@ -88,6 +89,19 @@ class Lab:
         changed = cfg.replace(config, changes)
         values = {name: value for name, _, value in cfg.walk(changed) if name in changes}
         self.store.post(run.id, "set", values)
+
+    def fork(
+        self, run_id: str, step: int | None = None, changes: Mapping[str, Any] | None = None, steps: int | None = None
+    ) -> str:
+        """Queue a new run that goes on from a checkpoint of another one with changed settings; return its id.
+
+        `step`: one that has a checkpoint; None: the last that leaves steps to go. `steps`: the fork's `train.steps`.
+        ConfigError names what can't change and which checkpoints there are.
+        """
+        changes = dict(changes or {}) | ({} if steps is None else {"train.steps": steps})
+        made = fork.create(self.store, run_id, step, changes)
+        self._work()
+        return made
 
     # -- the thread ----------------------------------------------------------------------------------------------------
 

@@ -228,6 +228,14 @@ class Store:
             db.execute("DELETE FROM arrays WHERE run = ? AND step > ?", (run_id, step))
             db.execute("UPDATE runs SET step = MIN(step, ?) WHERE id = ?", (step, run_id))
 
+    def copy_curves(self, source: str, target: str, step: int) -> None:
+        """Give `target`, which has logged nothing yet, the points and arrays of `source` up to `step`."""
+        with self._transaction() as db:
+            for table, key, cell in (("points", "series", "metrics"), ("arrays", "name", "data")):
+                columns = f"{key}, seq, step, seconds, {cell}"
+                rows = f"SELECT ?, {columns} FROM {table} WHERE run = ? AND step <= ?"
+                db.execute(f"INSERT INTO {table} (run, {columns}) {rows}", (target, source, step))
+
     def version(self, run_id: str) -> tuple[int, int]:
         """Two counters that grow whenever the run has new points: a cheap "is there anything new?"."""
         last = "SELECT COALESCE(MAX(seq) + 1, 0) FROM points WHERE run = ? AND series = ?"

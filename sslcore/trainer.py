@@ -77,6 +77,7 @@ class Trainer:
             "version": CHECKPOINT_VERSION,
             "step": self.step,
             "config": cfg.to_dict(self.config),
+            "probe": cfg.to_dict(self.probe.config),
             "fingerprint": self.images.fingerprint,
             "threads": torch.get_num_threads(),
             "split": {"labeled": self.split.labeled, "unlabeled": self.split.unlabeled, "val": self.split.val},
@@ -106,10 +107,18 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.ema.model.load_state_dict(state["ema"])
         self.ema.updates = state["ema_updates"]
+        # A fork may have changed what the optimizer's groups hold beside their state: the config's word counts.
+        constants = [{k: v for k, v in g.items() if k not in ("params", "lr")} for g in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, values in zip(self.optimizer.param_groups, constants, strict=True):
+            group.update(values)
         self.method.load_state_dict(state["method"])
         self.stream.load_state_dict(state["stream"])
         self.generators.load_state_dict(state["generators"])
+        drawn_for = cfg.from_dict(state.get("probe", state["config"]))
+        if drawn_for != self.probe.config:  # a fork looks at its parent's views, whatever it augments with itself
+            fresh = Generators(self.config.train.seed, self.device)
+            self.probe = Probe(self.images, self.split, drawn_for, fresh)
 
 
 def cut(config: RunConfig, images: ImageSet, generator: torch.Generator) -> Split:

@@ -19,6 +19,7 @@ TORCH_FREE = (
     "process",
     "keyframes",
     "lab",
+    "fork",
     "console",
     "__main__",
     "__init__",

@@ -18,9 +18,10 @@ METHOD_HELP = (
     "Supervised learns from the labelled images alone. MixMatch averages and sharpens its guesses for the others and mixes images. "
     "FixMatch keeps a guess only above a fixed confidence and asks a distorted view to agree. FlexMatch gives each class its own threshold."
 )
-DATA = {"digits": "Digits", "cifar10": "CIFAR-10", "folder": "My own folder"}
+DATA = {"digits": "Digits", "shapes": "Shapes", "cifar10": "CIFAR-10", "folder": "My own folder"}
 DATA_HELP = {
     "digits": "1,797 real handwritten digits (8 x 8 scans, shown enlarged). Part of scikit-learn: works at once, offline.",
+    "shapes": "6,000 colour drawings of ten things (fish, trees, boats, ...), 32 x 32. Drawn on first use in seconds: works offline.",
     "cifar10": "50,000 small colour photographs in ten classes. Downloaded on first use (170 MB).",
     "folder": "A folder with train/<class>/ and, if you have them, train/unlabeled/ and test/<class>/; or just <class>/.",
 }

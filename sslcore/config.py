@@ -20,12 +20,12 @@ from sslcore.settings import ConfigError, check, field_type, parse, setting, sho
 from sslcore.settings import allowed as allowed
 
 METHOD_NAMES = ("supervised", "mixmatch", "fixmatch", "flexmatch")
-DATA_SOURCES = ("digits", "cifar10", "folder:PATH")
+DATA_SOURCES = ("digits", "shapes", "cifar10", "folder:PATH")
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    source: str = setting("digits", "data set: digits, cifar10, or folder:PATH for your own images")
+    source: str = setting("digits", "data set: digits, shapes, cifar10, or folder:PATH for your own images")
     labels: int = setting(40, "labelled images, spread evenly over the classes", low=2, high=10_000_000, unit="images")
     val: int = setting(0, "images cut off for validation before anything else", low=0, high=10_000_000, unit="images")
     include_labeled: str = setting(

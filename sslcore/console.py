@@ -137,6 +137,7 @@ def describe(run: ev.Run, events: Sequence[ev.Event]) -> str:
 def sources() -> str:
     return (
         "digits       1,797 real handwritten digits of scikit-learn, enlarged from 8 x 8 to 16 x 16; works offline\n"
+        "shapes       6,000 colour drawings of ten things, 32 x 32; drawn on first use, works offline\n"
         "cifar10      60,000 photographs, 32 x 32; downloaded on first use\n"
         "folder:PATH  your own images: PATH/train/<class>/*, PATH/test/<class>/*, PATH/train/unlabeled/*, or PATH/<class>/*"
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sslcore.config import DATA_SOURCES, ConfigError, DataConfig
-from sslcore.data import digits, folder, torchvision_sets
+from sslcore.data import digits, folder, shapes, torchvision_sets
 from sslcore.data.cache import data_root
 from sslcore.data.image_set import DataError, ImageSet, Progress
 from sslcore.data.scan import scan
@@ -21,6 +21,7 @@ __all__ = ["DataError", "ImageSet", "Progress", "Split", "data_root", "load", "m
 
 SOURCES: dict[str, Callable[[Progress | None], ImageSet]] = {
     "digits": digits.load,
+    "shapes": shapes.load,
     "cifar10": torchvision_sets.load_cifar10,
 }
 REMEMBERED = 2  # sets: that of the run and that of the run before

@@ -112,7 +112,7 @@ def _download(url: str, target: Path, md5: str, progress: Progress | None) -> No
     except (OSError, http.client.HTTPException) as error:  # URLError and time-outs are OSErrors too
         raise DataError(
             f"cifar10 could not be downloaded ({_reason(error)}): put {target.name} into {target.parent}, or choose "
-            "digits or folder:PATH, which need no network"
+            "digits, shapes or folder:PATH, which need no network"
         ) from None
 
 

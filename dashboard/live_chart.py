@@ -1,14 +1,18 @@
 """The streaming chart: a Components-v2 wrapper around Plotly.react that keeps zoom, pan, hover and legend choices.
 
 `st.plotly_chart` is torn down and built anew on every change of its data; this one keeps its node and is only given
-new numbers. plotly's JavaScript is written once from the installed package into `static/` and loaded once a page.
+new numbers, as bytes: Streamlit would turn a dict into JSON twice at every tick. plotly's JavaScript is written once
+from the installed package into `static/`, ours lies there, and a page loads each once.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
@@ -16,7 +20,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.charts import Figure
+from dashboard.figures import Figure
 
 STATIC = Path(__file__).resolve().parent / "static"
 
@@ -45,31 +49,90 @@ def install_plotly() -> None:
         Path(temp).unlink(missing_ok=True)
 
 
-_HERE = Path(__file__).resolve().parent
+@cache
+def _loader() -> str:
+    """HTML that names the files which draw, each with its own digest: a component's inline JavaScript and CSS would be sent at every tick."""
+    marks = {}
+    for file in ("live_chart.js", "live_chart.css"):
+        digest = hashlib.sha256((STATIC / file).read_bytes()).hexdigest()[:12]
+        marks[file] = f"app/static/{file}?v={digest}"
+    return (
+        f'<div class="ssl-chart" role="figure" data-script="{marks["live_chart.js"]}" data-style="{marks["live_chart.css"]}">'
+        '<div class="plot"></div><div class="wait"></div><div class="tools"></div></div>\n'
+    )
+
+
+LOADER = """
+export default function (component) {
+  const box = component.parentElement.querySelector(".ssl-chart")
+  const absolute = (path) => new URL(path, document.baseURI).href
+  const style = absolute(box.dataset.style)
+  if (!document.querySelector(`link[href="${style}"]`)) {
+    document.head.appendChild(Object.assign(document.createElement("link"), { rel: "stylesheet", href: style }))
+  }
+  const drawing = import(absolute(box.dataset.script))
+  drawing.then((module) => module.update(component))
+  return () => drawing.then((module) => module.remove(component.parentElement))
+}
+"""
+
 _component = st.components.v2.component(
     "ssl_live_chart",
-    html='<div class="ssl-chart" role="figure"><div class="plot"></div><div class="wait"></div><div class="tools"></div></div>',
-    css=(_HERE / "live_chart.css").read_text(encoding="utf-8"),
-    js=(_HERE / "live_chart.js").read_text(encoding="utf-8"),
+    html=_loader(),
+    js=LOADER,
     isolate_styles=False,  # plotly's own styles stand in the page's head
 )
 
 
-def live_chart(figure: Figure, *, key: str, view: str, height: int, alt: str, wait: str = "") -> None:
-    """Draw a figure of `charts`; call it again with the same `key` to give it new numbers.
+def encode(figure: Figure) -> bytes:
+    """Return a figure as the browser gets it: arrays that several traces share, such as the steps, are written once."""
+    arrays: dict[str, int] = {}
+
+    def shared(value: Any) -> Any:
+        if isinstance(value, dict) and "bdata" in value:
+            return {"ref": arrays.setdefault(value["bdata"], len(arrays))}
+        return value
+
+    traces = [{name: shared(value) for name, value in trace.items()} for trace in figure["data"]]
+    sent = {"data": traces, "layout": figure["layout"], "arrays": list(arrays)}
+    return json.dumps(sent, separators=(",", ":")).encode()
+
+
+def live_chart(
+    figure: Figure | bytes,
+    *,
+    key: str,
+    view: str,
+    height: int,
+    alt: str,
+    wait: str = "",
+    on_click: Callable[[], None] | None = None,
+) -> None:
+    """Draw a figure of `charts`, or what `encode` made of it; call it again with the same `key` to give it new numbers.
 
     `view` names what is shown (the run): while it stays, the user's zoom and legend choices stay; `wait` stands in an
-    empty chart. The height in pixels never changes, so nothing below jumps.
+    empty chart. The height in pixels never changes, so nothing below jumps. A click on a point leaves
+    `st.session_state[key].click` = [x, y] and calls `on_click`.
     """
-    data: dict[str, Any] = {
-        "figure": figure, "view": view, "height": height, "alt": alt, "wait": wait, "name": key, "src": _source()
-    }  # fmt: skip
-    _component(data=data, key=key, height=height)
+    head = {
+        "view": view,
+        "height": height,
+        "alt": alt,
+        "wait": wait,
+        "name": key,
+        "src": _source(),
+        "clicks": on_click is not None,
+    }
+    data = json.dumps(head).encode() + b"\n" + (figure if isinstance(figure, bytes) else encode(figure))
+    if on_click is None:
+        _component(data=data, key=key, height=height)
+    else:
+        _component(data=data, key=key, height=height, on_click_change=on_click)
 
 
 def preload() -> None:
     """Let the browser load plotly's JavaScript while nothing is shown yet, so that the first curve needn't wait for it."""
-    _component(data={"figure": None, "src": _source()}, key="preload", height=1)
+    _component(data=json.dumps({"src": _source()}).encode() + b"\n", key="preload", height=1)
 
 
 def _source() -> str:

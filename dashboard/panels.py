@@ -1,4 +1,4 @@
-"""The live part of the Train page: progress, tiles, charts and the sheet of images of one run.
+"""The live part of the Train page beside its curves: progress, verdict, tiles and the sheet of images of one run.
 
 Everything is drawn at every tick in the same order and at the same height, so that nothing jumps; figures and sheets
 are kept by (run, version, view), so that a tick without news, or another tab, costs next to nothing.
@@ -11,13 +11,12 @@ from functools import lru_cache
 
 import streamlit as st
 
-from dashboard import charts, images, notes, queries, text, widgets
-from dashboard.live_chart import live_chart, preload
+from dashboard import images, notes, queries, text, widgets
+from dashboard.live_chart import preload
 from dashboard.live_tiles import Tile, live_tiles
 from dashboard.queries import Snapshot
 from sslcore.events import Run
 
-CHART_HEIGHT = 264
 SHEET = 16  # images shown; the first of the probe, always the same ones
 STRIP = 4  # images in one picture: two pictures stand side by side, or one below the other on a phone
 THRESHOLDED = ("fixmatch", "flexmatch")
@@ -72,59 +71,6 @@ def tiles(run: Run, now: Snapshot) -> None:
         course = tuple(round(point, 4) for point in now.history(name))
         found.append(Tile(label, shown or "\u2013", text.TILE_HELP[about], course, None if about == "loss" else 1.0))
     live_tiles(found, key="tiles")
-
-
-def curves(run: Run, now: Snapshot) -> None:
-    """The charts that a method has something to say in."""
-    names = tuple(queries.class_names(run, max(len(now.pseudo), now.threshold[1].shape[1])))
-    tau = float(run.config["method"].get("threshold", 0.0))
-    grid = st.grid(2, min_column_width=340)
-    with grid.cell(), st.container(border=True, gap="xsmall", key="card_loss"):
-        which = "loss/supervised" if run.method == "supervised" else "loss"
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-            st.markdown(f"**{text.CHARTS[which][0]}**", width="content")
-            with st.container(horizontal=True, gap="medium", width="content"):
-                log = st.toggle("Log scale", key="log", bind="query-params")
-                smooth = st.toggle("Smooth", value=True, key="smooth", bind="query-params")
-        st.caption(text.CHARTS[which][1])
-        _chart(run, "loss", _figure("loss", now, run.steps, log=log, smooth=smooth))
-    kinds = {"supervised": ("accuracy",), "flexmatch": ("accuracy", "mask", "threshold", "lanes", "pseudo")}
-    for kind in kinds.get(run.method, ("accuracy", "mask", "pseudo")):
-        with grid.cell(), st.container(border=True, gap="xsmall", key=f"card_{kind}"):
-            title, about = text.CHARTS[f"mask/{run.method}" if kind == "mask" else kind]
-            st.markdown(f"**{title}**")
-            st.caption(about)
-            _chart(run, kind, _figure(kind, now, run.steps, names, tau, smooth=smooth))
-
-
-def _chart(run: Run, kind: str, figure: charts.Figure) -> None:
-    begins = f"Begins with the first {'evaluation' if kind == 'accuracy' else 'steps'}"
-    wait = begins if run.state in ("queued", "running", "pausing", "paused") else "Nothing was measured"
-    live_chart(figure, key=f"chart_{kind}", view=run.id, height=CHART_HEIGHT, alt=text.CHART_ALT[kind], wait=wait)
-
-
-@lru_cache(maxsize=96)
-def _figure(
-    kind: str,
-    now: Snapshot,
-    steps: int,
-    names: tuple[str, ...] = (),
-    tau: float = 0.0,
-    *,
-    log: bool = False,
-    smooth: bool = False,
-) -> charts.Figure:
-    if kind == "loss":
-        return charts.losses(now.train, steps, log=log, smooth=smooth, marks=now.marks)
-    if kind == "accuracy":
-        return charts.accuracies(now.evals, steps, marks=now.marks)
-    if kind == "mask":
-        return charts.masks(now.train, steps, smooth=smooth, marks=now.marks)
-    if kind == "threshold":
-        return charts.thresholds(*now.threshold, names, steps, tau, marks=now.marks)
-    if kind == "lanes":
-        return charts.lanes(now.threshold[1][-1] if len(now.threshold[1]) else now.pseudo[:0], now.count, names, tau)
-    return charts.pseudo_counts(now.pseudo, names)
 
 
 def sheet(run: Run, theme: str) -> None:

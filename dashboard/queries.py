@@ -5,6 +5,9 @@ Runs and keyframes are read through the Lab of `SSLLAB_ROOT`; nothing here chang
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dashboard.windows import LIMIT, Columns, Thinned, Window
 from sslcore import events as ev
 from sslcore import keyframes
 from sslcore.config import RunConfig
@@ -19,8 +23,8 @@ from sslcore.lab import Lab, lab
 from sslcore.process import HOST, alive
 from sslcore.store import Store
 
-Columns = dict[str, np.ndarray]
 NOTHING = np.zeros((0, 0), np.float32)
+AT_ONCE = 4096  # points read in one go: between two goes the training thread gets its turn
 
 
 def engine() -> Lab:
@@ -51,9 +55,10 @@ def waiting(found: list[ev.Run]) -> list[ev.Run]:
     return [run for run in reversed(found) if run.state == ev.QUEUED and not orphaned(run)]
 
 
-def busy(found: list[ev.Run]) -> tuple[tuple[str, str], ...]:
+def busy() -> tuple[tuple[str, str], ...]:
     """(id, state) of all runs at work or waiting: when it changes, the page must be drawn anew."""
-    return tuple((run.id, run.state) for run in found if run.state in ev.ACTIVE or run.state == ev.QUEUED)
+    store().reconcile()
+    return tuple(store().at_work())
 
 
 def orphaned(run: ev.Run) -> bool:
@@ -79,6 +84,16 @@ def possible(run: ev.Run | None) -> frozenset[str]:
     return frozenset(actions.get(run.state, {"resume", "step", "delete"}))
 
 
+@dataclass(frozen=True)
+class Change:
+    """A live setting that was changed during a run. `old` is None where it isn't known."""
+
+    step: int
+    name: str  # dotted
+    old: Any
+    new: Any
+
+
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """The curves of one run at one moment; arrays are shared by all readers and can't be written to.
@@ -90,10 +105,15 @@ class Snapshot:
     version: tuple[int, ...]
     train: Columns = field(default_factory=dict)
     evals: Columns = field(default_factory=dict)
+    low: Columns = field(
+        default_factory=dict
+    )  # of `train`: the lowest of the points that each drawn one speaks for; empty if all are drawn
+    high: Columns = field(default_factory=dict)
     threshold: tuple[np.ndarray, np.ndarray] = (NOTHING[:, 0:0].ravel(), NOTHING)  # steps (n,), values (n, C)
     count: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (C + 1,) the latest
     pseudo: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (C,) kept pseudo-labels by class, the latest
-    marks: tuple[tuple[int, str], ...] = ()  # settings changed during the run
+    marks: tuple[tuple[int, str], ...] = ()  # what a person did during the run, at its step
+    changes: tuple[Change, ...] = ()
 
     def last(self, name: str) -> float | None:
         """The newest value of a metric of either series."""
@@ -111,32 +131,91 @@ class Snapshot:
 
 
 def snapshot(run: ev.Run) -> Snapshot:
-    """All curves of a run as they are now; read from the disk only when there is something new."""
-    version = (*store().version(run.id), run.step, len(store().events(run.id)) if run.changed else 0)
-    return _snapshot(store().root, run.id, version)
+    """All curves of a run as they are now; read from the disk only when there is something new, once for all tabs."""
+    version = (*store().version(run.id), run.step, store().last_event(run.id))
+    with _reading:
+        return _snapshot(store().root, run.id, version)
+
+
+_reading = threading.RLock()  # two tabs that ask at once: one reads, the other waits for it
 
 
 @lru_cache(maxsize=16)
 def _snapshot(root: Path, run_id: str, version: tuple[int, ...]) -> Snapshot:
-    db = store()
+    db, events = store(), store().events(run_id)
+    train = _window(root, run_id, ev.TRAIN)
     found = Snapshot(
         run_id,
         version,
-        train=db.points(run_id, ev.TRAIN),
-        evals=db.points(run_id, ev.EVAL),
-        threshold=db.arrays(run_id, "flex/threshold"),
+        train=train.columns,
+        low=train.low,
+        high=train.high,
+        evals=_window(root, run_id, ev.EVAL).columns,
+        threshold=db.arrays(run_id, "flex/threshold", LIMIT // 2),
         count=_newest(db.arrays(run_id, "flex/count", 2)),
         pseudo=_newest(db.arrays(run_id, "pseudo/count", 2)),
-        marks=tuple(
-            (event.step, f"{name} = {value}")
-            for event in db.events(run_id)
-            if event.kind == "set"
-            for name, value in event.data.items()
-        ),
+        marks=marks(events),
+        changes=changes(events, _first_config(db.folder(run_id))),
     )
-    for array in (*found.train.values(), *found.evals.values(), *found.threshold, found.count, found.pseudo):
+    parts = (found.train, found.low, found.high, found.evals)
+    for array in (*(a for part in parts for a in part.values()), *found.threshold, found.count, found.pseudo):
         array.flags.writeable = False
     return found
+
+
+@lru_cache(maxsize=32)
+def _thinned(root: Path, run_id: str, series: str) -> list[Thinned]:
+    return [Thinned()]
+
+
+def _window(root: Path, run_id: str, series: str) -> Window:
+    """The window of a series, brought up to date. A resumed run has forgotten its newest points: then all is read anew."""
+    kept, db = _thinned(root, run_id, series), store()
+    rows = db.points_from(run_id, series, max(kept[0].count - 1, 0), AT_ONCE)
+    if kept[0].last is not None and (not rows or rows[0][:2] != kept[0].last[:2]):
+        kept[0] = Thinned()
+        rows = db.points_from(run_id, series, 0, AT_ONCE)
+    kept[0].add(rows[1:] if kept[0].count else rows)
+    while len(rows) == AT_ONCE:
+        rows = db.points_from(run_id, series, kept[0].count, AT_ONCE)
+        kept[0].add(rows)
+    return kept[0].window()
+
+
+def marks(events: Sequence[ev.Event]) -> tuple[tuple[int, str], ...]:
+    """What a person did, in words at its step: pause, resume, step, stop, and settings that took effect."""
+    found: list[tuple[int, str]] = []
+    for number, event in enumerate(events):
+        if event.kind == "set":
+            found += [(event.step, f"{name.rpartition('.')[2]} = {short(value)}") for name, value in event.data.items()]
+        elif event.kind in ("pause", "stop"):
+            found.append((event.step, event.kind))
+        elif event.kind == "state" and event.data.get("state") == ev.QUEUED and number and event.step:
+            found.append((event.step, "step" if "until" in event.data else "resume"))
+    return tuple(found)
+
+
+def changes(events: Sequence[ev.Event], first: Mapping[str, Mapping[str, Any]]) -> tuple[Change, ...]:
+    """The settings that were changed, with what they were before; `first`: the run's config when it was made."""
+    known = {f"{section}.{name}": value for section, part in first.items() for name, value in part.items()}
+    found = []
+    for event in events:
+        for name, value in event.data.items() if event.kind == "set" else ():
+            found.append(Change(event.step, name, known.get(name), value))
+            known[name] = value
+    return tuple(found)
+
+
+def short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _first_config(folder: Path) -> dict[str, dict[str, Any]]:
+    try:
+        raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # imported without it, or deleted by hand: then only the new values are known
+        return {}
+    return {name: part for name, part in raw.items() if isinstance(part, dict)} if isinstance(raw, dict) else {}
 
 
 def _newest(series: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

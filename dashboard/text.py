@@ -89,6 +89,14 @@ CHARTS = {
         "Accuracy",
         "Test images, by the averaged weights (EMA) and by the raw ones; dashed: the labelled images, soon learnt by heart.",
     ),
+    "parts": (
+        "Loss on each part",
+        "Cross-entropy without augmentation. It may rise while the accuracy still grows: a few mistakes are made with more confidence.",
+    ),
+    "coverage": (
+        "Coverage against purity",
+        "Right: more guesses kept; up: more of the kept are right. A good run ends in the upper right corner; one that sinks believes its errors.",
+    ),
     "mask/fixmatch": (
         "Mask rate and purity",
         "Share of guesses kept, and share of the kept that are right. Purity falling while the mask opens: it believes its own errors.",
@@ -117,11 +125,15 @@ CHARTS = {
 CHART_ALT = {
     "loss": "Line chart of the training losses over the steps",
     "accuracy": "Line chart of the accuracies over the steps, in percent",
+    "parts": "Line chart of the losses on test, validation and labelled images over the steps",
+    "coverage": "Path of purity over mask rate during the run, its newest point marked",
     "mask": "Line chart of mask rate, purity and confidence of the pseudo-labels over the steps, in percent",
     "threshold": "Line chart of FlexMatch's threshold of each class over the steps",
     "lanes": "Bar chart of FlexMatch's present threshold of each class, with the fixed threshold as a line",
     "pseudo": "Bar chart of the kept pseudo-labels of each class",
 }
+CHOOSE_CLASSES = "the five lowest and the five highest"
+CHOOSE_CLASSES_HELP = "Type to search. Colours repeat after ten classes; the dashes and the names tell them apart."
 TILE_HELP = {
     "test": "Share of the test images that the averaged weights (EMA) get right. Never used to choose anything.",
     "raw": "The same with the weights as they are at this step, without averaging.",

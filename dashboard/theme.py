@@ -23,6 +23,7 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 BLUE, OLIVE, RED, SKY, BROWN, PINK, TEAL, TAN, PURPLE, LAVENDER = CLASS_COLORS
 TEXT = "var(--st-text-color)"  # resolved in the browser, so that a chart follows the theme without a new figure
+GROUND = "var(--st-background-color)"
 
 METHOD_COLORS = {"supervised": BROWN, "mixmatch": PURPLE, "fixmatch": SKY, "flexmatch": BLUE}
 

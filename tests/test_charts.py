@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from dashboard import charts, theme
+from dashboard import charts, charts_classes, figures, theme
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = np.arange(1, 51)
@@ -39,6 +39,11 @@ FIGURES = {
     "accuracy": charts.accuracies(EVALS, 100),
     "mask": charts.masks(TRAIN, 100, smooth=True),
     "threshold": charts.thresholds(STEPS, LEVELS, NAMES, 100, 0.95),
+    "loss thinned": charts.losses(TRAIN, 100, band=(TRAIN, TRAIN), smooth=True),
+    "parts": charts.part_losses(columns("eval/test/loss", "eval/test/loss/raw", "eval/train/loss"), 100, log=True),
+    "coverage": charts.coverage(TRAIN, smooth=True),
+    "confusion": charts_classes.confusion(np.arange(100).reshape(10, 10), NAMES),
+    "confusion of many": charts_classes.confusion(np.eye(40, dtype=int), [f"class {c}" for c in range(40)]),
     "lanes": charts.lanes(LEVELS[-1], np.arange(11.0), NAMES, 0.95),
     "lanes without counts": charts.lanes(LEVELS[-1], np.zeros(0), NAMES, 0.95),
     "pseudo": charts.pseudo_counts(np.arange(10.0), NAMES),
@@ -47,6 +52,9 @@ FIGURES = {
     "nothing yet: mask": charts.masks({}, 100),
     "nothing yet: threshold": charts.thresholds(np.zeros(0), np.zeros((0, 0)), [], 100, 0.95),
     "nothing yet: lanes": charts.lanes(np.zeros(0), np.zeros(0), [], 0.95),
+    "nothing yet: parts": charts.part_losses({}, 100),
+    "nothing yet: coverage": charts.coverage({}),
+    "nothing yet: confusion": charts_classes.confusion(np.zeros((0, 0)), []),
     "nothing yet: pseudo": charts.pseudo_counts(np.zeros(0), []),
 }
 
@@ -143,7 +151,76 @@ def test_a_class_name_can_not_format_a_chart() -> None:
 
 def test_a_changed_setting_is_marked_where_it_changed() -> None:
     layout = FIGURES["loss log"]["layout"]
-    assert layout["shapes"][0]["x0"] == 20 and layout["annotations"][0]["text"] == "optim.lr = 0.1"
+    assert (
+        layout["shapes"][0]["x0"] == 20
+        and len(layout["annotations"]) == 1
+        and layout["annotations"][0]["text"] == "optim.lr = 0.1"
+    )
+
+
+def test_a_thinned_curve_has_its_band_behind_it() -> None:
+    low, high = TRAIN["train/loss"] - 1, TRAIN["train/loss"] + 1
+    under, over, shown = charts.losses(
+        {"step": STEPS, "train/loss": TRAIN["train/loss"]}, 100, band=({"train/loss": low}, {"train/loss": high})
+    )["data"]
+    assert np.allclose(decode(under["y"]), low) and np.allclose(decode(over["y"]), high) and over["fill"] == "tonexty"
+    assert under["showlegend"] is over["showlegend"] is False and shown["legendgroup"] == over["legendgroup"]
+    assert np.allclose(decode(shown["y"]), TRAIN["train/loss"])
+
+
+@pytest.mark.parametrize(
+    ("value", "end"), [(0.0, 1), (0.011, 0.015), (1.0, 1), (2.31, 3), (4.4, 6), (9.0, 10), (71, 80)]
+)
+def test_the_axis_of_a_loss_moves_only_in_big_strides(value: float, end: float) -> None:
+    axis = figures.upward([np.array([0.0, value, np.nan])])
+    assert axis["range"] == [0, pytest.approx(end)]
+
+
+def test_a_log_axis_holds_every_positive_value_in_whole_decades() -> None:
+    assert figures.upward([np.array([0.0, 0.02, 3.0])], log=True)["range"] == [-2, 1]
+    assert figures.upward([], log=True)["range"] == [-1, 0]
+    assert figures.upward([np.array([1e-30, 1.0])], log=True)["range"] == [-6, 0]  # learnt by heart: no end of decades
+
+
+def test_the_labels_of_marks_never_lie_on_another() -> None:
+    marks = [(step, f"threshold = 0.{step}") for step in range(10, 100, 3)] + [
+        (50, "pause"),
+        (50, "step"),
+        (50, "step"),
+    ]
+    rules, labels = figures.mark_lines(marks, 100.0)
+    assert {rule["x0"] for rule in rules} == {step for step, _ in marks}
+    boxes = []
+    for label in labels:
+        wide = figures.LETTER * len(label["text"]) * 100
+        left = label["x"] - wide if label["xanchor"] == "right" else label["x"]
+        boxes.append((label["y"], left, left + wide))
+    for i, (y, left, right) in enumerate(boxes):
+        assert left >= -1e-9 and right <= 100 + 1e-9
+        assert not any(y == other[0] and left < other[2] and right > other[1] for other in boxes[:i])
+    (_, (label,)) = figures.mark_lines([(5, "step"), (5, "step"), (5, "pause")], 100.0)
+    assert label["text"] == "step x2, pause"
+
+
+def test_coverage_against_purity_ends_in_the_newest_point() -> None:
+    path, dots, newest = FIGURES["coverage"]["data"]
+    assert (
+        decode(newest["x"])[0] == decode(path["x"])[-1]
+        and newest["text"] == ["step 50"]
+        and len(decode(dots["x"])) <= 24
+    )
+
+
+def test_a_confusion_matrix_shows_counts_and_the_share_of_its_row() -> None:
+    (grid,) = charts_classes.confusion(np.array([[3, 1], [0, 0]]), ["<b>", "b"])["data"]
+    assert grid["z"] == [[0.75, 0.25], [0.0, 0.0]] and grid["customdata"] == [[3, 1], [0, 0]]
+    assert grid["text"][0][1] == "&lt;b&gt; taken for b" and grid["texttemplate"] == "%{customdata}"
+
+
+def test_chosen_classes_are_drawn_instead_of_the_extremes() -> None:
+    values = np.random.default_rng(3).random(100)
+    assert charts.pick_classes(values, chosen=[70, 3, 3, 500]) == [3, 70]
+    assert charts.pick_classes(values[:5], chosen=[1]) == [0, 1, 2, 3, 4]
 
 
 def luminance(color: str) -> float:

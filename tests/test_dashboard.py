@@ -51,13 +51,18 @@ def words(at: AppTest) -> str:
 
 def charts(at: AppTest) -> dict[str, Any]:
     """The charts of a page by their name: what the component was given."""
-    found = [json.loads(component.proto.json) for component in at.get("bidi_component")]
-    return {data["name"]: data for data in found if data.get("figure")}
+    found: dict[str, Any] = {}
+    for component in at.get("bidi_component"):
+        head, _, figure = component.proto.bytes.partition(b"\n")
+        if figure:
+            data = json.loads(head) | {"figure": json.loads(figure)}
+            found[data["name"]] = data
+    return found
 
 
 def tiles(at: AppTest) -> dict[str, str]:
     """The tiles of a page: label -> value."""
-    found = [json.loads(component.proto.json) for component in at.get("bidi_component")]
+    found = [json.loads(component.proto.json or "{}") for component in at.get("bidi_component")]
     return {tile["label"]: tile["value"] for data in found for tile in data.get("tiles", [])}
 
 
@@ -92,8 +97,9 @@ def test_only_buttons_that_make_sense_can_be_pressed(store: Store, state: str, e
 def test_a_method_shows_the_charts_that_mean_something_for_it(store: Store, method: str) -> None:
     fill(store, ev.RUNNING, method)
     drawn = charts(page())
-    expected = {"chart_loss", "chart_accuracy"}
+    expected = {"chart_loss", "chart_accuracy", "chart_parts"}
     expected |= {"chart_mask", "chart_pseudo"} if method != "supervised" else set()
+    expected |= {"chart_coverage"} if method in ("fixmatch", "flexmatch") else set()
     expected |= {"chart_threshold", "chart_lanes"} if method == "flexmatch" else set()
     assert set(drawn) == expected
     assert all(data["figure"]["data"] and data["alt"] for data in drawn.values())

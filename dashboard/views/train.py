@@ -4,7 +4,7 @@ import time
 
 import streamlit as st
 
-from dashboard import panels, queries, text, widgets
+from dashboard import panel_curves, panels, queries, text, widgets
 from dashboard.settings_form import Choice, settings_form
 from sslcore.events import ACTIVE, QUEUED, Run
 from sslcore.store import StoreError
@@ -89,18 +89,18 @@ def live(run_id: str, state: str, young: bool, busy: tuple[tuple[str, str], ...]
     except StoreError:  # deleted in another tab
         st.rerun()
     now = queries.snapshot(run)
-    if run.state != state or is_young(run) != young or queries.busy(queries.runs()) != busy:
+    if run.state != state or is_young(run) != young or queries.busy() != busy:
         st.rerun()
     panels.progress(run, now)
     panels.verdict(run, now)
     panels.tiles(run, now)
-    panels.curves(run, now)
+    panel_curves.curves(run, now)
     panels.sheet(run, st.context.theme.type or "light")
 
 
 def watch(busy: tuple[tuple[str, str], ...]) -> None:
     """While nothing trains here: draw the page anew once another tab or the command line starts something."""
-    if queries.busy(queries.runs()) != busy:
+    if queries.busy() != busy:
         st.rerun()
 
 
@@ -130,7 +130,7 @@ with st.container():  # these always stand here, empty or not: a fragment is fou
     if asked := st.session_state.pop("ask_stop", None):
         widgets.attempt(lambda: widgets.ask_stop(queries.store().run(asked)))
 
-busy = queries.busy(found)
+busy = queries.busy()
 at_work = run is not None and run.state in (QUEUED, *ACTIVE) and not queries.orphaned(run)
 with st.container():
     if run is None:

@@ -28,22 +28,38 @@ function resolve(value, style) {
   return value
 }
 
+// What Python sent: a line about the chart, then the figure, in which arrays are named by their number.
+function read(data) {
+  const text = new TextDecoder().decode(data)
+  const end = text.indexOf("\n")
+  return [JSON.parse(text.slice(0, end)), text.slice(end + 1)]
+}
+
+function revive(text) {
+  const { data, layout, arrays } = JSON.parse(text)
+  const known = arrays.map((bdata) => ({ dtype: "f4", bdata }))
+  for (const trace of data) {
+    for (const [name, value] of Object.entries(trace)) if (value && value.ref !== undefined) trace[name] = known[value.ref]
+  }
+  return { data, layout }
+}
+
 function themed(figure, view, width, style) {
   const { data, layout } = resolve(figure, style)
   const text = style.getPropertyValue("--st-text-color").trim()
   const border = style.getPropertyValue("--st-border-color").trim()
   const narrow = width < 380
-  const axis = { gridcolor: border, linecolor: border, zerolinecolor: border, zeroline: false, automargin: true }
+  const axis = { gridcolor: border, linecolor: border, zerolinecolor: border, zeroline: false }
   const full = {
     ...layout, uirevision: view, autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: { color: text, size: narrow ? 11 : 12, family: style.getPropertyValue("--st-font").trim() || "sans-serif" },
-    hoverlabel: { bgcolor: style.getPropertyValue("--st-secondary-background-color").trim(), bordercolor: border, font: { color: text } },
+    font: { color: text, size: narrow ? 12 : 15, family: style.getPropertyValue("--st-font").trim() || "sans-serif" },
+    hoverlabel: { bgcolor: style.getPropertyValue("--st-secondary-background-color").trim(), bordercolor: border, font: { color: text, size: 14 } },
     dragmode: window.matchMedia("(pointer: coarse)").matches ? false : "zoom",
     xaxis: { ...axis, ...layout.xaxis }, yaxis: { ...axis, ...layout.yaxis },
   }
   if (full.yaxis.uirevision) full.yaxis.uirevision = view + full.yaxis.uirevision
-  full.xaxis.title = { standoff: 4, font: { size: narrow ? 11 : 12 }, ...full.xaxis.title }
-  full.legend = { bgcolor: "rgba(0,0,0,0)", font: { size: narrow ? 10 : 12 }, itemwidth: 30, ...full.legend }
+  for (const each of [full.xaxis, full.yaxis]) each.title = { standoff: 4, font: { size: narrow ? 12 : 15 }, ...each.title }
+  full.legend = { bgcolor: "rgba(0,0,0,0)", font: { size: narrow ? 11 : 15 }, itemwidth: 30, ...full.legend }
   return [data, full]
 }
 
@@ -53,10 +69,15 @@ function numbers(values) {  // plotly's typed array, or a plain one
   return Array.from(new Float32Array(bytes.buffer))
 }
 
-// One row for each x; columns are the traces, smoothed ones rather than their faint raw twins.
+// One row for each x, one column for each trace; what lies faint behind a line has its own name.
 function table(figure) {
+  const [grid] = figure.data
+  if (grid && grid.type === "heatmap") {
+    const { xaxis, yaxis } = figure.layout
+    return [["truth \\ prediction", ...grid.x.map((x) => label(xaxis, x))], ...grid.customdata.map((row, y) => [label(yaxis, y), ...row])]
+  }
   const flat = figure.data[0] && figure.data[0].orientation === "h"
-  const shown = figure.data.filter((trace) => trace.showlegend !== false)
+  const shown = figure.data.filter((trace) => trace.showlegend !== false || trace.meta)
   const rows = new Map()
   shown.forEach((trace, column) => {
     const [x, y] = [numbers(flat ? trace.y : trace.x), numbers(flat ? trace.x : trace.y)]
@@ -65,8 +86,13 @@ function table(figure) {
       if (Number.isFinite(y[i])) rows.get(at)[column] = Number(y[i].toPrecision(6))
     })
   })
-  const first = (figure.layout.xaxis.title || {}).text === "step" ? "step" : "class"
-  return [[first, ...shown.map((trace) => trace.name)], ...[...rows].map(([at, row]) => [at, ...row])]
+  const first = flat ? "class" : (figure.layout.xaxis.title || {}).text || "x"
+  return [[first, ...shown.map((trace) => trace.meta || trace.name)], ...[...rows].map(([at, row]) => [at, ...row])]
+}
+
+function label(axis, at) {
+  const place = (axis.tickvals || []).indexOf(at)
+  return place < 0 ? at : axis.ticktext[place]
 }
 
 function fillTable(chart) {
@@ -106,6 +132,10 @@ function addTools(chart, box) {
     button.onclick = () => action(button)
     tools.appendChild(button)
   }
+  add("reset", "Show all of it again: undo zoom and pan", () => {
+    const { xaxis, yaxis } = themed(chart.figure, chart.view, chart.width, chart.style)[1]
+    window.Plotly.relayout(chart.plot, { "xaxis.range": [...xaxis.range], ...(yaxis.range ? { "yaxis.range": [...yaxis.range] } : {}) })
+  })
   add("data", "Show the numbers of this chart", (button) => {
     const open = box.classList.toggle("open")
     button.setAttribute("aria-pressed", open)
@@ -128,22 +158,29 @@ function draw(chart, plotly) {
   const width = chart.plot.clientWidth
   chart.stale = !width || !chart.seen || document.hidden
   if (chart.stale) return
+  const ink = chart.style.getPropertyValue("--st-text-color") + chart.style.getPropertyValue("--st-background-color")
+  if (chart.drawn === chart.text && chart.ink === ink && chart.width === width && chart.shownView === chart.view) return
+  if (chart.parsed !== chart.text) { chart.figure = revive(chart.text); chart.parsed = chart.text }
   const [data, layout] = themed(chart.figure, chart.view, width, chart.style)
-  chart.width = width
+  Object.assign(chart, { drawn: chart.text, ink, width, shownView: chart.view })
   plotly.react(chart.plot, data, { ...layout, width, height: chart.plot.clientHeight }, MODEBAR)
   chart.wait.textContent = data.length ? "" : chart.waitText
   if (chart.table.isConnected) fillTable(chart)
+  if (!chart.heard) {
+    chart.heard = true
+    chart.plot.on("plotly_click", ({ points: [point] }) => { if (chart.clicks) chart.send("click", [point.x, point.y]) })
+  }
 }
 
-function mount(box, data) {
+function mount(box, name) {
   const chart = {
     plot: box.querySelector(".plot"), wait: box.querySelector(".wait"), table: document.createElement("div"),
-    style: getComputedStyle(box), name: data.name, seen: false,
+    style: getComputedStyle(box), name, seen: false,
   }
   chart.table.className = "table"
   chart.table.tabIndex = 0
   addTools(chart, box)
-  const again = () => { if (window.Plotly && chart.figure) draw(chart, window.Plotly) }
+  const again = () => { if (window.Plotly && chart.text) draw(chart, window.Plotly) }
   chart.resized = new ResizeObserver(() => { if (chart.plot.clientWidth !== chart.width) again() })
   chart.resized.observe(box)
   chart.watched = new IntersectionObserver((entries) => {
@@ -163,21 +200,25 @@ function unmount(chart) {
   if (window.Plotly) window.Plotly.purge(chart.plot)
 }
 
-export default function ({ data, parentElement }) {
+export function update({ data, parentElement, setTriggerValue }) {
   const box = parentElement.querySelector(".ssl-chart")
-  if (!data.figure) {  // nothing to draw yet: only load what draws
+  const [head, text] = read(data)
+  if (!text) {  // nothing to draw yet: only load what draws
     box.hidden = true
-    loadPlotly(data.src).catch(() => {})
+    loadPlotly(head.src).catch(() => {})
     return
   }
-  const chart = charts.get(parentElement) || mount(box, data)
+  const chart = charts.get(parentElement) || mount(box, head.name)
   charts.set(parentElement, chart)
-  Object.assign(chart, { figure: data.figure, view: data.view, waitText: data.wait })
-  box.style.height = data.height + "px"
-  box.setAttribute("aria-label", data.alt)
-  loadPlotly(data.src).then((plotly) => draw(chart, plotly)).catch((problem) => { chart.wait.textContent = problem.message })
-  return () => {
-    charts.delete(parentElement)
-    unmount(chart)
-  }
+  Object.assign(chart, { text, view: head.view, waitText: head.wait, clicks: head.clicks, send: setTriggerValue })
+  chart.plot.classList.toggle("clickable", head.clicks)
+  box.style.height = head.height + "px"
+  box.setAttribute("aria-label", head.alt)
+  loadPlotly(head.src).then((plotly) => draw(chart, plotly)).catch((problem) => { chart.wait.textContent = problem.message })
+}
+
+export function remove(parentElement) {
+  const chart = charts.get(parentElement)
+  charts.delete(parentElement)
+  if (chart) unmount(chart)
 }

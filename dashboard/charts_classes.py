@@ -1,0 +1,151 @@
+"""Charts of single classes: FlexMatch's thresholds, the kept pseudo-labels, the confusion matrix. Pure; no streamlit.
+
+With more than ten classes the lowest and the highest few are drawn, or those that a person chose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dashboard import theme
+from dashboard.figures import WIDTH, Figure, Marks, new, note, over_steps, rule, trace, typed
+from dashboard.text import plotly_safe, shorten
+
+MOST_CLASSES = 10
+NAME = 14  # letters of a class name in a legend or at an axis
+MOST_NUMBERS = 15  # classes up to which the cells of a confusion matrix hold their numbers
+
+
+def thresholds(
+    at: np.ndarray, values: np.ndarray, names: Sequence[str], steps: int, tau: float,
+    *, marks: Marks = (), chosen: Sequence[int] = (),
+) -> Figure:  # fmt: skip
+    """Draw each class's threshold over time: at (n,) steps, values (n, C). Of many classes the lowest and highest few."""
+    traces = []
+    for c in pick_classes(values[-1] if len(values) else np.zeros(0), chosen=chosen):
+        style = {"color": theme.class_color(c), "dash": theme.class_dash(c), "width": WIDTH - 0.5}
+        traces.append(trace(at, values[:, c], short_name(names[c]), style, ".2f"))
+    figure = over_steps(traces, {"step": at}, steps, {"range": [0, 1.03], "tickformat": ".1f", "nticks": 6}, marks)
+    # Five a row in boxes of one width: ten names take two rows, never a scroll bar.
+    figure["layout"]["legend"] |= {"entrywidth": 0.15, "entrywidthmode": "fraction", "tracegroupgap": 0}
+    figure["layout"]["margin"] |= {"t": 62}
+    figure["layout"]["shapes"] += [rule(y=tau)]
+    figure["layout"]["annotations"] += [
+        note(f"\u03c4 = {tau:g}", x=0.99, xref="paper", xanchor="right", y=tau, yanchor="bottom")
+    ]
+    return figure
+
+
+def lanes(
+    threshold: np.ndarray, count: np.ndarray, names: Sequence[str], tau: float, *, chosen: Sequence[int] = ()
+) -> Figure:
+    """Draw the present thresholds (C,) as bars; count (C + 1,): learning status sigma_c, the last is `unused`; may be empty."""
+    shown = pick_classes(threshold, chosen=chosen)
+    label = [short_name(names[c]) for c in shown]
+    bar: dict[str, Any] = {
+        "type": "bar", "orientation": "h", "y": label, "x": typed(threshold[shown]), "name": "threshold",
+        "marker": {"color": [theme.class_color(c) for c in shown]}, "hovertemplate": "%{y}: threshold %{x:.3f}<extra></extra>",
+    }  # fmt: skip
+    if len(count) == len(threshold) + 1:
+        # beta = sigma_c over the largest; while most images are unused, over those (warm-up, FlexMatch Eq. 11).
+        beta = count[:-1] / max(float(count.max()), 1.0)
+        bar["customdata"] = [[int(count[c]), float(beta[c]), int(count[-1])] for c in shown]
+        bar["hovertemplate"] = (
+            "%{y}: threshold %{x:.3f}<br>learning status \u03c3 = %{customdata[0]:,d}, \u03b2 = %{customdata[1]:.2f}"
+            "<br>images without a confident class: %{customdata[2]:,d}<extra></extra>"
+        )
+    values = {
+        "type": "scatter", "mode": "text", "y": label, "x": [1.15] * len(shown), "text": [f"{threshold[c]:.2f}" for c in shown],
+        "textposition": "middle left", "showlegend": False, "hoverinfo": "skip", "textfont": {"size": 14},
+    }  # fmt: skip
+    figure = new([bar, values] if shown else [])
+    figure["layout"] |= {
+        "xaxis": {"range": [0, 1.15], "tickvals": [0, 0.2, 0.4, 0.6, 0.8, 1], "title": {"text": "threshold"}, "fixedrange": True},
+        "yaxis": {"type": "category", "autorange": "reversed", "showgrid": False, "fixedrange": True, "automargin": True, "dtick": 1},
+        "bargap": 0.28, "hovermode": "closest", "showlegend": False, "shapes": [rule(x=tau)], "margin": {"l": 8, "r": 12, "t": 24, "b": 50},
+        "annotations": [note(f"\u03c4 = {tau:g}", x=tau, y=1, yref="paper", yanchor="bottom")],
+    }  # fmt: skip
+    return figure
+
+
+def pseudo_counts(count: np.ndarray, names: Sequence[str], *, chosen: Sequence[int] = ()) -> Figure:
+    """Draw the share of each class among the kept pseudo-labels, from their number by class (C,)."""
+    shown = pick_classes(count, chosen=chosen)
+    share = count / max(float(count.sum()), 1.0)
+    bar = {
+        "type": "bar", "x": [short_name(names[c]) for c in shown], "y": typed(share[shown]), "customdata": typed(count[shown]), "name": "share",
+        "marker": {"color": [theme.class_color(c) for c in shown]}, "hovertemplate": "%{x}: %{y:.1%} (%{customdata:,d})<extra></extra>",
+    }  # fmt: skip
+    even = 1 / max(len(count), 1)
+    top = max(2 * even, 1.2 * float(share.max())) if len(share) else 1.0
+    figure = new([bar] if shown else [])
+    figure["layout"] |= {
+        "xaxis": {"type": "category", "showgrid": False, "fixedrange": True, "title": {"text": "class"}, "dtick": 1},
+        "yaxis": {"tickformat": ".0%" if top > 0.05 else ".1%", "range": [0, _stride(top, even)], "fixedrange": True, "nticks": 6},
+        "bargap": 0.28, "showlegend": False, "hovermode": "closest", "shapes": [rule(y=even)], "margin": {"l": 58, "r": 46, "t": 22, "b": 50},
+        "annotations": [note("even", x=1.01, xref="paper", xanchor="left", y=even, yanchor="middle")],
+    }  # fmt: skip
+    return figure
+
+
+def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
+    """Draw a confusion matrix, counts (C, C) [truth, prediction]: colour is the share of the row, the cells hold both up to 15 classes."""
+    classes = len(counts)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axis = [short_name(name) for name in names[:classes]]
+    grid: dict[str, Any] = {
+        "type": "heatmap", "x": list(range(classes)), "y": list(range(classes)), "z": _rounded(share), "customdata": counts.tolist(), "zmin": 0, "zmax": 1,
+        "colorscale": [[0, "rgba(71,97,228,0)"], [0.02, "rgba(71,97,228,.16)"], [1, "rgba(71,97,228,.9)"]], "showscale": False,
+        "xgap": 1, "ygap": 1, "name": "share",
+        "text": [[f"{plotly_safe(names[i])} taken for {plotly_safe(names[j])}" for j in range(classes)] for i in range(classes)],
+        "hovertemplate": "%{text}<br>%{customdata:,d} images, %{z:.1%} of the row<extra></extra>",
+    }  # fmt: skip
+    if classes <= MOST_NUMBERS:
+        grid["texttemplate"] = "%{customdata}"
+        grid["textfont"] = {"size": 14}
+    figure = new([grid] if classes else [])
+    every = max(1, -(-classes // 20))
+    at = list(range(0, classes, every))
+    ticks = {
+        "tickvals": at,
+        "ticktext": [axis[c] for c in at],
+        "showgrid": False,
+        "fixedrange": True,
+        "zeroline": False,
+    }
+    figure["layout"] |= {
+        "xaxis": {**ticks, "title": {"text": "prediction"}, "range": [-0.5, classes - 0.5]},
+        "yaxis": {**ticks, "title": {"text": "truth"}, "range": [classes - 0.5, -0.5], "automargin": True},
+        "hovermode": "closest", "showlegend": False, "margin": {"l": 62, "r": 10, "t": 10, "b": 52},
+    }  # fmt: skip
+    return figure
+
+
+def pick_classes(values: np.ndarray, most: int = MOST_CLASSES, chosen: Sequence[int] = ()) -> list[int]:
+    """Return which classes to draw, in their order: all, or of many the chosen ones, else the lowest and the highest few by value."""
+    if len(values) <= most:
+        return list(range(len(values)))
+    if chosen := [c for c in chosen if c < len(values)]:
+        return sorted(set(chosen))
+    order = np.argsort(values, kind="stable")
+    return sorted(np.concatenate([order[: most // 2], order[-(most - most // 2) :]]).tolist())
+
+
+def short_name(name: str) -> str:
+    return plotly_safe(shorten(name, NAME))
+
+
+def _stride(top: float, even: float) -> float:
+    """The top of the axis in whole doublings of twice the even share, so that it seldom moves."""
+    end = 2 * even
+    while end < min(top, 1.0):
+        end *= 1.5
+    return min(end, 1.0)
+
+
+def _rounded(share: np.ndarray) -> list[list[float]]:
+    rows: list[list[float]] = np.round(share, 4).tolist()
+    return rows

@@ -1,0 +1,115 @@
+"""The curves and class charts of the Train page, card by card; which ones, the method decides.
+
+A figure is built and encoded once for each (run, version, view), whoever watches; its cards always stand in the same
+order and at the same height.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+
+import streamlit as st
+
+from dashboard import charts, charts_classes, queries, text
+from dashboard.live_chart import encode, live_chart
+from dashboard.queries import Snapshot
+from sslcore.events import ACTIVE, PAUSED, QUEUED, Run
+
+CHART_HEIGHT = 300
+CARDS = {  # method -> what it has something to say in, after the losses
+    "supervised": ("accuracy", "parts"),
+    "mixmatch": ("accuracy", "parts", "mask", "pseudo"),
+    "fixmatch": ("accuracy", "parts", "mask", "coverage", "pseudo"),
+    "flexmatch": ("accuracy", "parts", "mask", "coverage", "threshold", "lanes", "pseudo"),
+}
+BY_CLASS = ("threshold", "lanes", "pseudo")
+
+
+def curves(run: Run, now: Snapshot) -> None:
+    """Draw the charts that a method has something to say in."""
+    names = tuple(queries.class_names(run, max(len(now.pseudo), now.threshold[1].shape[1])))
+    tau = float(run.config["method"].get("threshold", 0.0))
+    grid = st.grid(2, min_column_width=340)
+    with grid.cell(), st.container(border=True, gap="xsmall", key="card_loss"):
+        which = "loss/supervised" if run.method == "supervised" else "loss"
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+            st.markdown(f"**{text.CHARTS[which][0]}**", width="content")
+            with st.container(horizontal=True, gap="medium", width="content"):
+                log = st.toggle("Log scale", key="log", bind="query-params")
+                smooth = st.toggle("Smooth", value=True, key="smooth", bind="query-params")
+        st.caption(text.CHARTS[which][1])
+        _chart(run, "loss", _figure("loss", now, run.steps, log=log, smooth=smooth))
+    cards = CARDS.get(run.method, CARDS["fixmatch"])
+    chosen = _choose(names) if set(cards) & set(BY_CLASS) else ()
+    for kind in cards:
+        with grid.cell(), st.container(border=True, gap="xsmall", key=f"card_{kind}"):
+            title, about = text.CHARTS[f"mask/{run.method}" if kind == "mask" else kind]
+            st.markdown(f"**{title}**")
+            st.caption(about)
+            drawn = _figure(
+                kind, now, run.steps,
+                names if kind in BY_CLASS else (), tau, chosen if kind in BY_CLASS else (), log=log and kind == "parts", smooth=smooth,
+            )  # fmt: skip
+            _chart(run, kind, drawn)
+
+
+def _choose(names: tuple[str, ...]) -> tuple[int, ...]:
+    """With many classes: let a person search for those to draw."""
+    if len(names) <= charts_classes.MOST_CLASSES:
+        return ()
+    with st.container(key="choose_classes"):
+        wanted = st.multiselect(
+            "Classes in the charts", range(len(names)), format_func=names.__getitem__, key="classes", bind="query-params",
+            max_selections=charts_classes.MOST_CLASSES, placeholder=text.CHOOSE_CLASSES, help=text.CHOOSE_CLASSES_HELP,
+        )  # fmt: skip
+    return tuple(wanted)
+
+
+def _chart(run: Run, kind: str, figure: bytes) -> None:
+    begins = f"Begins with the first {'evaluation' if kind in ('accuracy', 'parts') else 'steps'}"
+    wait = begins if run.state in (QUEUED, *ACTIVE, PAUSED) else "Nothing was measured"
+    live_chart(figure, key=f"chart_{kind}", view=run.id, height=CHART_HEIGHT, alt=text.CHART_ALT[kind], wait=wait)
+
+
+def _figure(
+    kind: str,
+    now: Snapshot,
+    steps: int,
+    names: tuple[str, ...] = (),
+    tau: float = 0.0,
+    chosen: tuple[int, ...] = (),
+    *,
+    log: bool = False,
+    smooth: bool = False,
+) -> bytes:
+    with _drawing:
+        return _build(kind, now, steps, names, tau, chosen, log, smooth)
+
+
+_drawing = threading.RLock()  # two tabs that ask for the same figure at once: one builds it
+
+
+@lru_cache(maxsize=256)
+def _build(
+    kind: str, now: Snapshot, steps: int, names: tuple[str, ...], tau: float, chosen: tuple[int, ...], log: bool, smooth: bool
+) -> bytes:  # fmt: skip
+    band = (now.low, now.high)
+    if kind == "loss":
+        figure = charts.losses(now.train, steps, log=log, smooth=smooth, marks=now.marks, band=band)
+    elif kind == "accuracy":
+        figure = charts.accuracies(now.evals, steps, marks=now.marks)
+    elif kind == "parts":
+        figure = charts.part_losses(now.evals, steps, log=log, marks=now.marks)
+    elif kind == "mask":
+        figure = charts.masks(now.train, steps, smooth=smooth, marks=now.marks, band=band)
+    elif kind == "coverage":
+        figure = charts.coverage(now.train, smooth=smooth)
+    elif kind == "threshold":
+        figure = charts_classes.thresholds(*now.threshold, names, steps, tau, marks=now.marks, chosen=chosen)
+    elif kind == "lanes":
+        newest = now.threshold[1][-1] if len(now.threshold[1]) else now.pseudo[:0]
+        figure = charts_classes.lanes(newest, now.count, names, tau, chosen=chosen)
+    else:
+        figure = charts_classes.pseudo_counts(now.pseudo, names, chosen=chosen)
+    return encode(figure)

@@ -14,6 +14,13 @@ st.html("<style>[data-testid=stStatusWidget] { display: none; } [data-stale=true
 page = st.navigation(
     [
         st.Page("views/train.py", title="Train", icon=":material/play_circle:", default=True, help=text.PAGES["train"]),
+        st.Page(
+            "views/pseudo.py",
+            title="Pseudo-labels",
+            icon=":material/labs:",
+            url_path="pseudo",
+            help=text.PAGES["pseudo"],
+        ),
         st.Page("views/runs.py", title="Runs", icon=":material/table_rows:", help=text.PAGES["runs"]),
     ],
     position="top",

@@ -49,9 +49,7 @@ def contact_sheet(tiles: Sequence[Tile], columns: int = 4, theme: str = "light")
     sheet = Image.new("RGBA", (columns * (SIDE + GAP) + GAP, rows * (TILE + GAP) + GAP), (0, 0, 0, 0))
     for i, tile in enumerate(tiles):
         _draw_tile(sheet, tile, GAP + i % columns * (SIDE + GAP), GAP + i // columns * (TILE + GAP), theme)
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG", compress_level=4)
-    return buffer.getvalue()
+    return _png(sheet)
 
 
 def as_picture(image: np.ndarray, side: int = SIDE) -> Image.Image:
@@ -75,6 +73,29 @@ def as_picture(image: np.ndarray, side: int = SIDE) -> Image.Image:
     square = Image.new("RGBA", (side, side), (0, 0, 0, 0))
     square.paste(picture.convert("RGBA"), ((side - picture.width) // 2, (side - picture.height) // 2))
     return square
+
+
+def row(pictures: Sequence[np.ndarray], side: int = SIDE, gap: int = 12) -> bytes:
+    """Return pictures, each as `as_picture` takes it, side by side as one PNG with a transparent ground."""
+    sheet = Image.new("RGBA", (len(pictures) * (side + gap) - gap, side), (0, 0, 0, 0))
+    for i, picture in enumerate(pictures):
+        sheet.paste(as_picture(picture, side), (i * (side + gap), 0))
+    return _png(sheet)
+
+
+def sprite(pictures: Sequence[np.ndarray], columns: int, most: int = 48) -> bytes:
+    """Return pictures as a PNG of equal small squares, `columns` a row, for the browser to enlarge; sides up to `most` pixels."""
+    side = min(most, max(max(picture.shape) for picture in pictures))
+    sheet = Image.new("RGBA", (columns * side, -(-len(pictures) // columns) * side), (0, 0, 0, 0))
+    for i, picture in enumerate(pictures):
+        sheet.paste(as_picture(picture, side), (i % columns * side, i // columns * side))
+    return _png(sheet)
+
+
+def _png(sheet: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
 
 
 def describe(tiles: Sequence[Tile]) -> str:

@@ -5,7 +5,9 @@ Runs and keyframes are read through the Lab of `SSLLAB_ROOT`; nothing here chang
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -241,6 +243,28 @@ def _keyframe(root: Path, run_id: str, step: int) -> Columns | None:
 def keyframe(run_id: str, step: int) -> Columns | None:
     """One keyframe with the probe's constants beside it; None if it is gone."""
     return _keyframe(store().root, run_id, step)
+
+
+def keyframe_steps(run_id: str) -> list[int]:
+    """Steps of a run that have a keyframe, in order."""
+    return keyframes.steps(store().folder(run_id))
+
+
+def checkpoints(run_id: str) -> dict[int, Path]:
+    """Kept checkpoints of a run, the last one among them: step -> file, in order."""
+    folder = store().folder(run_id)
+    found = {int(path.stem.split("-")[1]): path for path in folder.glob("step-*.pt")}
+    with contextlib.suppress(OSError, ValueError, KeyError):  # none yet
+        found.setdefault(
+            int(json.loads((folder / "meta.json").read_text(encoding="utf-8"))["step"]), folder / "last.pt"
+        )
+    return {step: found[step] for step in sorted(found) if found[step].exists()}
+
+
+def planned_stride(run: ev.Run) -> int:
+    """Return the largest step size that meets every planned evaluation, so that a slider meets every keyframe."""
+    evals = int(run.config.get("train", {}).get("evals", 1))
+    return math.gcd(*(max(1, round(run.steps * k / evals)) for k in range(1, evals + 1)))
 
 
 def class_names(run: ev.Run, count: int) -> list[str]:

@@ -8,7 +8,11 @@ from __future__ import annotations
 import html
 import re
 
-PAGES = {"train": "Start a run and watch it learn.", "runs": "Every run: open one, compare their numbers, delete."}
+PAGES = {
+    "train": "Start a run and watch it learn.",
+    "pseudo": "X-ray one unlabelled image; move the threshold and see what is kept.",
+    "runs": "Every run: open one, compare their numbers, delete.",
+}
 WRONG_FOLDER = (
     "Streamlit was started in another folder and has not read this program's settings (.streamlit/config.toml), so it could not show charts "
     "and may listen to the whole network. Stop it, go to the folder of SSL Lab and start it there: `streamlit run dashboard/app.py`."

@@ -19,6 +19,25 @@ def title(run: Run) -> str:
     return plain if run.name == run.id else f"{text.shorten(run.name)} · {plain}"
 
 
+def pick_run(found: list[Run]) -> Run | None:
+    """Draw a list of the runs and return the picked one: that of the URL, else the newest at work. None if there is none."""
+
+    def to_url() -> None:
+        st.query_params["run"] = st.session_state["pick_run"]
+
+    by_id = {run.id: run for run in found}
+    run = queries.choose(found, st.query_params.get("run", ""))
+    if run is None:
+        return None
+    if st.session_state.get("pick_run") != run.id:  # the URL, or a deleted run, says otherwise
+        st.session_state["pick_run"] = run.id
+    picked = st.selectbox(
+        "Run", list(by_id), key="pick_run", on_change=to_url,
+        format_func=lambda run_id: f"{title(by_id[run_id])} · seed {by_id[run_id].seed} · {by_id[run_id].state}",
+    )  # fmt: skip
+    return by_id.get(picked, run)
+
+
 def state_pill(run: Run) -> None:
     color, icon = theme.STATES.get(run.state, ("gray", None))
     st.badge(run.state, icon=icon, color=color)  # type: ignore[arg-type]

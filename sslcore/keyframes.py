@@ -64,7 +64,10 @@ def steps(folder: Path) -> list[int]:
 
 
 def probe(folder: Path) -> Arrays:
-    """Return the unchanging part: unlabeled_index, unlabeled_truth (-1 unknown), test_index, test_truth, weak_images, strong_images."""
+    """Return the unchanging part: unlabeled_index, unlabeled_truth (-1 unknown), test_index, test_truth, the views.
+
+    weak_images and strong_images (64, H, W, channels) uint8; more_weak_images (64, K - 1, H, W, channels).
+    """
     return _read(folder / FOLDER / PROBE)
 
 

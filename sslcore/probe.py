@@ -53,19 +53,24 @@ class Probe:
             "test_truth": _numpy(self.images.test_labels).astype(np.int16),
             "weak_images": _numpy(self.weak[0]),
             "strong_images": _numpy(self.strong),
+            "more_weak_images": _numpy(torch.stack(self.weak, dim=1)[:, 1:]),
         }
 
     def frame(self, model: nn.Module, method: Method, test: Evaluation | None) -> Arrays:
         """Return one keyframe.
 
         weak_probs, strong_probs (64, C); view_probs (64, K, C); guess (64, C): their mean, sharpened with T; pseudo (64,);
-        mask (64,) 1 = kept by the present threshold; threshold (C,); count (C + 1,), last = no confident class yet; and of the
-        evaluated (EMA) model on the test set: test_pred (M,) uint8 or int16, confusion (C, C) [truth, prediction],
-        hist_right and hist_wrong (20,): test images by confidence in [0, 1]. The last four are missing before the first evaluation.
+        mask (64,) 1 = kept by the present threshold; threshold (C,); count (C + 1,), last = no confident class yet; view_lse
+        (64, K), strong_lse (64,): log sum exp of the logits, so that logits = log(probs) + lse; and of the evaluated (EMA)
+        model on the test set: test_pred (M,) uint8 or int16, test_conf (M,) float16 its confidence, confusion (C, C)
+        [truth, prediction], hist_right and hist_wrong (20,): test images by confidence in [0, 1]. The test set's are
+        missing before the first evaluation.
         """
         stacked = torch.cat([*self.weak, self.strong])
-        probs = predict_logits(model, stacked, self.mean, self.std).softmax(dim=1)
+        logits = predict_logits(model, stacked, self.mean, self.std)
+        probs = logits.softmax(dim=1)
         *views, strong = probs.split(len(self.strong))
+        *view_lse, strong_lse = logits.logsumexp(dim=1).split(len(self.strong))
         view_probs = torch.stack(views, dim=1)
         confidence, pseudo = views[0].max(dim=1)
         threshold, count = _thresholds(method, probs.shape[1])
@@ -73,6 +78,8 @@ class Probe:
             "weak_probs": _numpy(views[0]),
             "strong_probs": _numpy(strong),
             "view_probs": _numpy(view_probs),
+            "view_lse": _numpy(torch.stack(view_lse, dim=1)),
+            "strong_lse": _numpy(strong_lse),
             "guess": _numpy(sharpen(view_probs.mean(dim=1), self.temperature)),
             "pseudo": _numpy(pseudo).astype(np.int16),
             "mask": _numpy(confidence >= threshold.to(confidence.device)[pseudo]).astype(np.uint8),
@@ -99,6 +106,7 @@ def _test_arrays(test: Evaluation) -> Arrays:
     scores = _numpy(confidence)
     return {
         "test_pred": _numpy(predicted).astype(np.uint8 if classes <= 256 else np.int16),
+        "test_conf": scores.astype(np.float16),
         "confusion": _numpy(flat.view(classes, classes)).astype(np.int32),
         "hist_right": np.histogram(scores[right], BINS, (0.0, 1.0))[0].astype(np.int32),
         "hist_wrong": np.histogram(scores[~right], BINS, (0.0, 1.0))[0].astype(np.int32),

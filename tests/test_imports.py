@@ -107,7 +107,21 @@ def test_scikit_learn_stays_in_the_digits_loader() -> None:
     assert "sklearn" not in top(imports(ROOT / "sslcore/data/digits.py", inside_functions=False))
 
 
-@pytest.mark.parametrize("module", ["charts", "charts_classes", "figures", "images", "windows"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "charts",
+        "charts_classes",
+        "figures",
+        "images",
+        "windows",
+        "sandbox",
+        "sandbox_charts",
+        "xray",
+        "formulas",
+        "inspection",
+    ],
+)
 def test_charts_and_images_are_free_of_streamlit(module: str) -> None:
     assert "streamlit" not in top(imports(ROOT / "dashboard" / f"{module}.py", inside_functions=True))
 

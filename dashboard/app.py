@@ -14,6 +14,7 @@ st.html("<style>[data-testid=stStatusWidget] { display: none; } [data-stale=true
 page = st.navigation(
     [
         st.Page("views/train.py", title="Train", icon=":material/play_circle:", default=True, help=text.PAGES["train"]),
+        st.Page("views/augment.py", title="Augmentations", icon=":material/auto_fix_high:", help=text.PAGES["augment"]),
         st.Page(
             "views/pseudo.py",
             title="Pseudo-labels",

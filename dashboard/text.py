@@ -10,6 +10,7 @@ import re
 
 PAGES = {
     "train": "Start a run and watch it learn.",
+    "augment": "See how a picture is changed before a network sees it.",
     "pseudo": "X-ray one unlabelled image; move the threshold and see what is kept.",
     "runs": "Every run: open one, compare their numbers, delete.",
 }

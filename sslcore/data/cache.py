@@ -38,6 +38,11 @@ def data_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "ssl-lab"
 
 
+def has(name: str) -> bool:
+    """Whether something is kept under `name`, whole or not."""
+    return _path(name).exists()
+
+
 def load(name: str, members: tuple[str, ...]) -> dict[str, NDArray[Any]] | None:
     """Return the arrays kept under `name`, or None where there is no whole and undamaged file with these members."""
     path = _path(name)

@@ -25,6 +25,7 @@ from sslcore.data.image_set import DataError, ImageSet, Progress, build
 
 CACHE_NAME = "cifar10-1"
 MEMBERS = ("train_images", "train_labels", "test_images", "test_labels", "class_names")
+ARCHIVES = ("cifar-10-python.tar.gz", "cifar-10-batches-py")
 CONNECT_SECONDS = 8.0  # for name look-up, connection and the first byte together
 STALL_SECONDS = 15.0  # a download that receives nothing for so long has failed
 
@@ -49,6 +50,12 @@ def load_cifar10(progress: Progress | None = None) -> ImageSet:
         flip=True,
         notes=(trouble,) if trouble else (),
     )
+
+
+def is_here() -> bool:
+    """Whether CIFAR-10 can be had without a download: decoded, or its archive in the downloads folder."""
+    downloads = cache.data_root() / "downloads"
+    return cache.has(CACHE_NAME) or any((downloads / name).exists() for name in ARCHIVES)
 
 
 def _read(downloads: Path, progress: Progress | None) -> dict[str, NDArray[Any]]:

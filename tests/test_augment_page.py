@@ -1,0 +1,420 @@
+"""The Augmentations page: its numbers are the engine's, every state draws, and what a person brings stays in memory."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streamlit import config as streamlit_config
+from streamlit.testing.v1 import AppTest
+
+from dashboard import augment_panels, augmenting, exhibits_augment, queries, text_augment
+from dashboard.augmenting import CUTOUT, NOISE, Still
+from sslcore import checkpoint, data, presets
+from sslcore import events as ev
+from sslcore.augment.magnitudes import PRESETS
+from sslcore.augment.mixup import draw_beta, mixup
+from sslcore.augment.ops import OP_NAMES, OPS
+from sslcore.augment.views import normalize, strong_view, weak_view
+from sslcore.config import AugmentConfig, DataConfig
+from sslcore.evaluate import predict_logits
+from sslcore.lab import Lab
+from sslcore.rng import Generators
+from sslcore.store import Store
+from sslcore.trainer import Trainer
+from tests.fill_store import fill
+
+APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
+STATES = (ev.QUEUED, ev.RUNNING, ev.PAUSED, ev.STOPPED, ev.FINISHED, ev.FAILED, ev.DIVERGED, ev.INTERRUPTED)
+EXHIBITS = list(text_augment.EXHIBITS.values())
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """An empty store that the pages read; nothing trains."""
+    monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path))
+    monkeypatch.setattr(Lab, "_work", lambda self: None)
+    monkeypatch.setattr(Lab, "warm_up", lambda self: None)
+    streamlit_config.set_option("server.enableStaticServing", True)
+    yield queries.store()
+
+
+@pytest.fixture(scope="module")
+def trainer() -> Trainer:
+    """Six steps on the digits: weights that are no longer those of the start, in model and average."""
+    made = Trainer(
+        presets.build("smoke", "fixmatch", {"train.threads": 1}), data.load(DataConfig()), torch.device("cpu")
+    )
+    for _ in range(6):
+        made.train_step()
+    return made
+
+
+def keep(store: Store, trainer: Trainer, state: str = ev.FINISHED) -> str:
+    """A run with a real checkpoint."""
+    run_id = fill(store, state, "fixmatch", points=2, frames=False)
+    checkpoint.save(store.folder(run_id), trainer.state_dict())
+    return run_id
+
+
+def page(**params: str) -> AppTest:
+    at = AppTest.from_file(str(APP), default_timeout=60)
+    at.run()
+    for name, value in {"aug_data": "Digits", **params}.items():
+        at.query_params[name] = value
+    at.switch_page("views/augment.py").run()
+    assert not at.exception, at.exception
+    return at
+
+
+def sheets(at: AppTest) -> str:
+    """All pictures and bars of a page as HTML."""
+    bodies = [part.proto.body for part in at.get("html")]
+    return "\n".join(body for body in bodies if "ssl-" in body and "<style>" not in body)
+
+
+def digit(at: int = 3) -> Still:
+    return augmenting.still(data.load(DataConfig()), at)
+
+
+def batch(picture: Still, count: int) -> torch.Tensor:
+    return torch.from_numpy(picture.pixels.copy()).repeat(count, 1, 1, 1)
+
+
+# The numbers
+
+
+@pytest.mark.parametrize("preset", ["paper", "google", "kekmodel", "off"])
+def test_the_sheet_holds_the_views_that_train(preset: str) -> None:
+    config, picture = AugmentConfig(preset=preset, strength=1.4, cutout=0.25), digit()
+    found = augmenting.views(picture, config, False, 5, 7)
+    generator = Generators(7, torch.device("cpu"))["augment"]
+    assert np.array_equal(found.weak, weak_view(batch(picture, 5), False, generator).numpy())
+    assert np.array_equal(found.strong, strong_view(batch(picture, 5), False, config, generator).numpy())
+    assert len(found.weak_told) == len(found.strong_told) == 5
+
+
+@pytest.mark.parametrize("op", [*OP_NAMES, CUTOUT, NOISE])
+def test_an_operation_is_the_engines_own_and_its_slider_holds_all_that_is_drawn(op: str) -> None:
+    picture = Still.of(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    for preset in PRESETS:
+        config = AugmentConfig(preset=preset)
+        span = augmenting.drawn_range(op, config, picture.shape, 60.0)
+        if span is None:
+            assert op in ("Identity", "AutoContrast", "Equalize")
+            values: tuple[float, ...] = (0.0,)
+        else:
+            low, high, start, step = augmenting.slider_range(op, picture.shape, 60.0)
+            assert low - step <= span[0] < span[1] <= high + step and low <= start <= high
+            values = augmenting.ladder(op, span)
+            assert values[0] == pytest.approx(span[0], abs=0.5) and values[-1] == pytest.approx(span[1], abs=0.5)
+        found = augmenting.tried(picture, op, values, 128, 0)
+        if op in OPS:
+            assert np.array_equal(found, OPS[op](batch(picture, len(values)), torch.tensor(values), 128).numpy())
+    if op == CUTOUT:
+        half = augmenting.tried(picture, op, (0.0, 0.5), 7, 0)
+        assert np.array_equal(half[0], picture.pixels)
+        assert (half[1][8:24, 8:24] == 7).all() and np.array_equal(half[1][:8], picture.pixels[:8])
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_every_drawn_magnitude_lies_in_the_range_that_is_told(preset: str) -> None:
+    config = AugmentConfig(preset=preset, strength=1.3, num_ops=8)
+    found = augmenting.views(digit(), config, False, 200, 1)
+    seen = set()
+    for told in found.strong_told:
+        for op in told.ops:
+            span = augmenting.drawn_range(op.name, config, digit().shape, 60.0)
+            seen.add(op.name)
+            if span is None:
+                assert op.value is None
+            else:
+                assert op.value is not None and span[0] - 0.51 <= op.value <= span[1] + 0.51, (op, span)
+    assert seen == set(OP_NAMES)
+
+
+def test_a_blend_is_mixup_of_what_the_network_sees() -> None:
+    first, second = digit(0), digit(1)
+    shares = (0.5, 0.75, 1.0)
+    found = augmenting.blended(first, second, shares)
+    mean, std = torch.tensor([0.3]), torch.tensor([0.4])
+    a, b = (normalize(batch(picture, 3), mean, std) for picture in (first, second))
+    pixels = ((mixup(a, b, torch.tensor(shares)) * 0.4 + 0.3) * 255).permute(0, 2, 3, 1)
+    assert np.abs(found - pixels.numpy()).max() <= 0.51
+    label = augment_panels.mixed_label([2, 5], 0.7, 10)
+    assert label is not None and label[2] == 0.7 and label[5] == pytest.approx(0.3) and label.sum() == pytest.approx(1)
+    assert augment_panels.mixed_label([4, 4], 0.7, 10)[4] == pytest.approx(1)  # type: ignore[index]
+    assert (
+        augment_panels.mixed_label([None, 4], 0.7, 10) is None and augment_panels.mixed_label([-1, 4], 0.7, 10) is None
+    )
+
+
+def test_the_draws_are_mixmatchs_and_the_density_is_betas() -> None:
+    ours = augmenting.beta_draws(0.75, 500, 3)
+    assert np.array_equal(ours, draw_beta(0.75, 500, Generators(3, torch.device("cpu"))["mixup"], "cpu").numpy())
+    x = np.linspace(0.01, 0.99, 99)
+    for alpha in (0.05, 0.75, 1.0, 4.0):
+        exact = torch.distributions.Beta(alpha, alpha).log_prob(torch.tensor(x)).exp().numpy()
+        assert np.allclose(exhibits_augment.beta_density(alpha, x), exact, rtol=1e-5)
+    figure = exhibits_augment.beta_chart(augmenting.beta_draws(0.75, 4000, 0), 0.75, 0.3)
+    assert [trace["name"] for trace in figure["data"]] == [
+        "4,000 draws",
+        "density of \u03bb",
+        "density of \u03bb\u2032",
+    ]
+    assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [0.3, 0.7]
+
+
+def test_the_models_bars_are_predict_logits_of_the_averaged_weights(store: Store, trainer: Trainer) -> None:
+    path = store.folder(keep(store, trainer)) / "last.pt"
+    model = augmenting.predictor(path)
+    pictures = augmenting.views(digit(), AugmentConfig(), False, 6, 0).strong
+    logits = predict_logits(trainer.ema.model, torch.from_numpy(pictures), trainer.stream.mean, trainer.stream.std)
+    assert np.array_equal(augmenting.probs(model, pictures), logits.softmax(dim=1).numpy())
+    raw = predict_logits(trainer.model, torch.from_numpy(pictures), trainer.stream.mean, trainer.stream.std)
+    assert not np.allclose(augmenting.probs(model, pictures), raw.softmax(dim=1).numpy(), atol=1e-4)
+    assert augmenting.predictor(path) is model and not model.model.training  # loaded once
+    trainer.train_step()
+    checkpoint.save(path.parent, trainer.state_dict())
+    assert augmenting.predictor(path) is not model  # the file is another one
+
+
+def test_seek_goes_round_within_a_class() -> None:
+    labels = np.array([0, 1, 0, 2, 1, 0])
+    assert [augmenting.seek(labels, at, None, 1) for at in (0, 5)] == [1, 0]
+    assert [augmenting.seek(labels, at, None, -1) for at in (0, 5)] == [5, 4]
+    assert [augmenting.seek(labels, at, 0, 1) for at in (0, 2, 5)] == [2, 5, 0]
+    assert [augmenting.seek(labels, at, 1, -1) for at in (0, 1, 4)] == [4, 4, 1]
+    assert [augmenting.seek(labels, at, 1, 0) for at in (1, 2, 5)] == [1, 4, 1]
+    assert augmenting.seek(labels, 3, 9, 1) == 3
+
+
+# The page
+
+
+@pytest.mark.parametrize("exhibit", EXHIBITS)
+def test_without_a_run_every_exhibit_shows_pictures(store: Store, exhibit: str) -> None:
+    at = page(aug_exhibit=exhibit)
+    assert not at.error and sheets(at).count("<img") >= 11
+    assert any("No run with a checkpoint" in caption.value for caption in at.caption)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_state_of_a_run_draws_with_and_without_a_checkpoint(store: Store, trainer: Trainer, state: str) -> None:
+    fill(store, state, "fixmatch", points=2, frames=False)
+    at = page()
+    assert not at.error and "bars" not in sheets(at)
+    if state != ev.QUEUED:
+        run_id = keep(store, trainer, state)
+        at = page(run=run_id)
+        assert not at.error and sheets(at).count('class="bars"') == 1 + 2 * 6
+
+
+@pytest.mark.parametrize("exhibit", EXHIBITS)
+def test_with_a_model_its_opinion_stands_under_every_picture(store: Store, trainer: Trainer, exhibit: str) -> None:
+    run_id = keep(store, trainer)
+    at = page(aug_exhibit=exhibit)  # the newest run on these data is asked without being chosen
+    assert not at.error and 'class="bars"' in sheets(at)
+    at = page(aug_exhibit=exhibit, run="none")
+    assert 'class="right"' not in sheets(at) and text_augment.MODEL_SAYS not in sheets(at)
+    at = page(aug_exhibit=exhibit, run=run_id, aug_checkpoint="no such one")
+    assert not at.error
+
+
+def test_the_drawn_operations_stand_under_the_strong_views(store: Store) -> None:
+    at = page(aug_preset="google", aug_draw="5", aug_views="4")
+    told = augmenting.views(digit(0), AugmentConfig(preset="google"), False, 4, 5).strong_told
+    for about in told:
+        for line in augmenting.told_words(about):
+            assert f"<div>{line}</div>" in sheets(at)
+    assert any(not op.applied for about in told for op in about.ops) and "skipped" in sheets(at)
+
+
+def test_draw_again_draws_other_views_and_the_same_number_the_same(store: Store) -> None:
+    at = page()
+    first = sheets(at)
+    at.button(key="aug_again").click().run()
+    assert sheets(at) != first and at.number_input(key="aug_draw").value == 1
+    at.number_input(key="aug_draw").set_value(0).run()
+    assert sheets(at) == first
+
+
+def test_previous_next_random_and_the_class_filter(store: Store) -> None:
+    labels = data.load(DataConfig()).train_labels.numpy()
+    at = page(aug_image="4")
+    at.button(key="aug_image_Next").click().run()
+    assert at.number_input(key="aug_image").value == 5
+    at.selectbox(key="aug_class").set_value(7).run()
+    assert labels[at.number_input(key="aug_image").value] == 7
+    for name in ("Next", "Next", "Previous", "Random"):
+        before = at.number_input(key="aug_image").value
+        at.button(key=f"aug_image_{name}").click().run()
+        assert labels[at.number_input(key="aug_image").value] == 7
+        assert name == "Random" or at.number_input(key="aug_image").value != before
+    assert not at.exception
+
+
+def test_a_knob_changes_the_strong_views_only(store: Store) -> None:
+    at = page()
+    before = sheets(at)
+    at.slider(key="aug_cutout").set_value(0.0).run()
+    assert "cut 8 x 8 px" in before and "cut 8 x 8 px" not in sheets(at)
+    weak = re.findall(r'src="([^"]+)"', before)[:7]  # the picture and six weak views
+    assert re.findall(r'src="([^"]+)"', sheets(at))[:7] == weak
+
+
+def test_presets_bring_their_own_n_and_p(store: Store) -> None:
+    at = page()
+    assert (at.slider(key="aug_n").value, at.slider(key="aug_p").value) == (2, 1.0)
+    at.get_by_key("aug_preset").set_value("google").run()
+    assert (at.slider(key="aug_n_google").value, at.slider(key="aug_p_google").value) == (2, 0.5)
+    at.get_by_key("aug_preset").set_value("off").run()
+    assert at.slider(key="aug_n_off").disabled and "cut" not in sheets(at)
+
+
+def test_the_runs_own_settings_can_be_taken(store: Store, trainer: Trainer) -> None:
+    run_id = fill(store, ev.FINISHED, config=presets.build("digits-lesson"), points=2, frames=False)
+    checkpoint.save(store.folder(run_id), trainer.state_dict())
+    at = page(run=run_id)
+    at.button(key="aug_use").click().run()
+    lesson = presets.build("digits-lesson").augment
+    assert at.slider(key="aug_strength").value == lesson.strength and at.slider(key="aug_cutout").value == lesson.cutout
+    assert at.selectbox(key="aug_fill").value == lesson.fill and not at.exception
+    strong = augmenting.views(digit(0), lesson, False, 6, 0).strong
+    assert exhibits_augment.data_uri(strong[0].tobytes(), strong[0].shape) in sheets(at)
+
+
+def test_digits_are_not_mirrored_and_the_page_says_why(store: Store) -> None:
+    at = page()
+    assert any(caption.value.startswith("**Not mirrored**: in Digits") for caption in at.caption)
+    assert "mirrored" not in sheets(at)
+    at.selectbox(key="aug_flip").set_value("on").run()
+    assert "mirrored" in sheets(at) and any("switched on by hand" in caption.value for caption in at.caption)
+
+
+@pytest.mark.parametrize("op", [*OP_NAMES, CUTOUT, NOISE])
+def test_every_operation_draws(store: Store, op: str) -> None:
+    at = page(aug_exhibit="One operation", aug_op=op)
+    assert not at.error and op in sheets(at)
+    if op in ("Identity", "AutoContrast", "Equalize"):
+        assert sheets(at).count("<img") == 2
+    else:
+        slider = at.slider(key=f"aug_{op}")
+        slider.set_value(slider.max).run()
+        assert not at.exception and augmenting.magnitude(op, slider.max) in sheets(at)
+    assert (op == NOISE) == any("Not part of the four methods" in caption.value for caption in at.caption)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"aug_image": "999999"}, {"aug_image": "-4"}, {"aug_image": "x"}, {"aug_preset": "nobody"}, {"aug_n": "99"}, {"aug_p": "7"},
+        {"aug_exhibit": "Nothing"}, {"aug_op": "Explode", "aug_exhibit": "One operation"}, {"aug_Rotate": "1e9", "aug_exhibit": "One operation"},
+        {"aug_lam": "nan", "aug_exhibit": "MixUp"}, {"aug_second": "1e99", "aug_exhibit": "MixUp"}, {"run": "<b>gone</b>"}, {"aug_data": "Paintings"},
+        {"aug_class": "eleven"}, {"aug_draw": "-1"}, {"aug_from": "Mars"}, {"aug_views": "0"}, {"aug_alpha": "0", "aug_exhibit": "MixUp"},
+    ],
+)  # fmt: skip
+def test_nonsense_in_the_url_falls_back(store: Store, params: dict[str, str]) -> None:
+    at = page(**params)
+    assert not at.error and sheets(at).count("<img") >= 11
+
+
+def png(shape: tuple[int, int] = (40, 30)) -> bytes:
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(5).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_an_upload_is_shown_in_the_size_of_the_data_set_and_written_nowhere(store: Store, tmp_path: Path) -> None:
+    at = page(aug_from="Upload")
+    assert "Choose or take a picture" in at.info[0].value and not sheets(at)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if "lab.db" not in path.name}
+    at.get("file_uploader")[0].upload("me *and* <you>.png", png(), "image/png").run()
+    assert not at.exception and not at.error and sheets(at).count("<img") == 13
+    assert any("middle square" in caption.value for caption in at.caption)
+    from sslcore.data.upload import picture
+
+    own = picture(png(), 16, 1).pixels
+    assert exhibits_augment.data_uri(own.tobytes(), own.shape) in sheets(at)
+    at.toggle(key="aug_invert").set_value(True).run()
+    turned = 255 - own
+    assert exhibits_augment.data_uri(turned.tobytes(), turned.shape) in sheets(at)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if "lab.db" not in path.name} == before
+
+
+def test_an_upload_that_is_no_picture_is_one_sentence(store: Store) -> None:
+    at = page(aug_from="Upload")
+    at.get("file_uploader")[0].upload("a.png", b"not a picture", "image/png").run()
+    assert not at.exception and "not a picture that can be read" in at.error[0].value and not sheets(at)
+    at.get("file_uploader")[0].upload("a.png", png(), "image/png").run()
+    assert not at.error and sheets(at)
+
+
+def test_a_folder_that_is_not_there_is_one_sentence_and_names_are_escaped(store: Store, tmp_path: Path) -> None:
+    at = page(aug_data="My own folder")
+    assert "Type the path" in at.info[0].value
+    at.text_input(key="aug_folder").set_value(str(tmp_path / "no *such* one")).run()
+    assert r"no \*such\* one" in at.error[0].value and not at.exception
+    for name in ("<b>bold & co", "plain"):
+        folder = tmp_path / "mine" / name
+        folder.mkdir(parents=True)
+        for i in range(12):
+            (folder / f"{i}.png").write_bytes(png((20 + i, 20 + i)))
+    at.text_input(key="aug_folder").set_value(str(tmp_path / "mine")).run()
+    assert not at.error and "<b>bold" not in sheets(at) and "class &lt;b&gt;bold &amp; co" in sheets(at)
+    at.get_by_key("aug_exhibit").set_value("mixup").run()
+    assert not at.exception and "<b>bold" not in sheets(at)
+
+
+def test_a_checkpoint_that_can_not_be_read_is_one_sentence(store: Store, trainer: Trainer) -> None:
+    run_id = keep(store, trainer)
+    (store.folder(run_id) / "last.pt").write_bytes(b"cut short")
+    at = page(run=run_id)
+    assert not at.exception and "can't be read" in at.error[0].value.replace("\\", "") and sheets(at)
+
+
+def test_a_run_on_pictures_of_another_size_is_not_asked(store: Store, trainer: Trainer) -> None:
+    run_id = fill(store, ev.FINISHED, config=presets.build("cifar10-tutorial"), points=2, frames=False)
+    checkpoint.save(store.folder(run_id), trainer.state_dict())
+    at = page(run=run_id)
+    assert not at.error and text_augment.OTHER_SHAPE in [caption.value for caption in at.caption]
+
+
+def test_how_long_a_knob_takes(store: Store, trainer: Trainer, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prints server milliseconds from knob to picture (pytest -s); the bound only catches a page that computes everything anew."""
+    keep(store, trainer)
+    found = {}
+    for exhibit, turn in (
+        ("Weak and strong", ("aug_strength", (0.5, 0.8, 1.1, 1.4))), ("One operation", ("aug_Rotate", (5.0, 9.0, -7.0, 30.0))),
+        ("MixUp", ("aug_lam", (0.2, 0.4, 0.6, 0.8))),
+    ):  # fmt: skip
+        at = page(aug_exhibit=exhibit)
+        took = []
+        for value in turn[1]:
+            at.slider(key=turn[0]).set_value(value)
+            began = time.perf_counter()
+            at.run()
+            took.append(1000 * (time.perf_counter() - began))
+        found[exhibit] = sorted(took)[len(took) // 2]
+    with capsys.disabled():
+        print("\n" + ", ".join(f"{name}: {value:.0f} ms" for name, value in found.items()))
+    assert max(found.values()) < 3000
+
+
+def test_numbers_are_written_with_their_unit() -> None:
+    write: Any = augmenting.magnitude
+    assert [write("Rotate", -12.4), write("TranslateX", 3.0), write("TranslateY", 2.0), write("TranslateX", 0.0)] == [
+        "\u221212°", "3 px left", "2 px up", "0 px"
+    ]  # fmt: skip
+    assert [write("Brightness", 0.5), write("Posterize", 4.0), write("Solarize", 12.0), write(CUTOUT, 0.5), write("Equalize", None)] == [
+        "x 0.50", "4 bits", "from 12", "50%", ""
+    ]  # fmt: skip

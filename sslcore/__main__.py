@@ -7,14 +7,17 @@ With --json, stdout holds one JSON value and nothing else.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from sslcore import config as cfg
-from sslcore import console, presets
+from sslcore import console, presets, sweep
 from sslcore import events as ev
 from sslcore.config import ConfigError, RunConfig
 from sslcore.lab import Lab
@@ -87,6 +90,20 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     command("runs", "list all runs, newest first", _runs)
 
+    swept = command("sweep", "methods x label counts x seeds: train what is missing and print the curve", _sweep)
+    swept.add_argument("--preset", default="digits-curve", help=f"{', '.join(sweep.NAMED)}, or a preset of train")
+    swept.add_argument("--methods", help="such as supervised,flexmatch (default: all four)")
+    swept.add_argument("--labels", help="label counts, such as 10,20,40")
+    swept.add_argument("--seeds", help="such as 0,1,2 or 0-9 (default: 0)")
+    for name in ("data", "steps", "device"):
+        swept.add_argument(f"--{name}", help="as for train")
+    swept.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting, in every cell; repeatable"
+    )
+    swept.add_argument("--parallel", default="auto", help="runs at a time (default auto: what the cores allow)")
+    swept.add_argument("--again", action="store_true", help="try failed cells once more")
+    swept.add_argument("--out", metavar="FILE.csv", help="write one row a run")
+
     bench = command("bench", "time every method, each net and the augmentation on the device at hand", _bench)
     bench.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     bench.add_argument("--net", default="all", choices=("all", "lesson", "wrn"), help="which net")
@@ -104,6 +121,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
+    args.typed = list(sys.argv[1:] if argv is None else argv)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)  # also where a shell started us in the background, with Ctrl-C ignored
     try:
@@ -195,6 +213,52 @@ def _follow(lab: Lab, run_id: str, args: argparse.Namespace) -> int:
         print(f"go on with: python -m sslcore resume {run.id}", file=sys.stderr)
         return 130
     return 0
+
+
+def _sweep(args: argparse.Namespace) -> int:
+    from sslcore import curve, sweep_run
+
+    plan = _plan(args)
+    grid = sweep.cells(plan)
+    parallel = sweep_run.parallel_runs(args.parallel, plan)
+    for cell in {cell.method: cell for cell in sorted(grid, key=lambda cell: cell.labels)}.values():
+        _check_data(cell.config, quiet=args.json)  # the largest count of each method: bad settings are bad usage
+    root = Path(args.root or default_root())
+    bar = console.SweepLine(grid, parallel, quiet=args.json)
+    whole = sweep_run.carry_out(root, plan, parallel, args.again, bar.show)
+    bar.close()
+    found = sweep.assign(grid, Store(root).runs())
+    if args.out:
+        Path(args.out).write_text(sweep.to_csv(grid, found, plan.preset), encoding="utf-8")
+    seen = curve.points(grid, found)
+    runs = [found[cell.key] for cell in grid if cell.key in found]
+    value = {
+        "whole": whole,
+        "cells": len(grid),
+        "runs": [console.result(run) for run in runs],
+        "curve": [curve.summary(each) for each in seen],
+    }
+    _print(value, args, console.sweep_sentence(grid, found) + ("\n\n" + curve.table(seen) if seen else ""))
+    if not whole:
+        print(f"go on with: python -m sslcore {shlex.join(args.typed)}", file=sys.stderr)
+        return 130
+    return 0 if all(run.state == ev.FINISHED for run in runs) else 1
+
+
+def _plan(args: argparse.Namespace) -> sweep.Plan:
+    """Return the named plan, or that of a preset, with what was typed in its place."""
+    base = sweep.NAMED[args.preset].plan if args.preset in sweep.NAMED else sweep.Plan(args.preset)
+    typed = {"data.source": args.data, "train.steps": args.steps, "train.device": args.device}
+    settings = dict(_assignment(text) for text in args.set) | {
+        path: value for path, value in typed.items() if value is not None
+    }
+    return dataclasses.replace(
+        base,
+        methods=tuple(args.methods.split(",")) if args.methods else base.methods,
+        labels=sweep.counts("labels", args.labels) if args.labels else base.labels,
+        seeds=sweep.counts("seeds", args.seeds) if args.seeds else base.seeds,
+        settings=settings,
+    )
 
 
 def _evaluate(args: argparse.Namespace) -> int:

@@ -271,7 +271,7 @@ def include_labeled(config: RunConfig) -> bool:
     return config.method.name in ("fixmatch", "flexmatch") if choice == "auto" else choice == "yes"
 
 
-def content_key(config: RunConfig) -> str:
-    """Return a short hash of everything that decides a run's numbers; equal configs, equal keys."""
-    text = json.dumps(to_dict(config), sort_keys=True)
+def content_key(raw: Mapping[str, Any]) -> str:
+    """Return a short hash of a config's dict: everything that decides a run's numbers; equal configs, equal keys."""
+    text = json.dumps(raw, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

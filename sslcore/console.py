@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sslcore import config as cfg
 from sslcore import events as ev
+from sslcore import sweep
 from sslcore.lab import Lab
+from sslcore.sweep import Cell
 
 POLL = 0.1  # seconds between two looks at the run
 
@@ -91,6 +93,41 @@ class _Bar:
             self.bar.close()
         elif self.bar is False:
             print(file=sys.stderr)
+
+
+class SweepLine:
+    """One line on the terminal about a sweep: done, at work, time left."""
+
+    def __init__(self, grid: Sequence[Cell], parallel: int, quiet: bool) -> None:
+        self.grid, self.parallel = grid, parallel
+        self.on = sys.stderr.isatty() and not quiet
+        self.width = 0
+
+    def show(self, found: Mapping[str, ev.Run]) -> None:
+        if not self.on:
+            return
+        text = sweep_sentence(self.grid, found)
+        left = sweep.seconds_left(self.grid, found, found.values())
+        if left:
+            text += f", about {left / self.parallel:,.0f} s left"
+        print("\r" + text.ljust(self.width), end="", file=sys.stderr, flush=True)
+        self.width = len(text)
+
+    def close(self) -> None:
+        if self.on:
+            print(file=sys.stderr)
+
+
+def sweep_sentence(grid: Sequence[Cell], found: Mapping[str, ev.Run]) -> str:
+    """Say how far a sweep is: "12 of 20 runs finished, 1 failed, at work: flexmatch 40 labels seed 0"."""
+    states = [found[cell.key].state for cell in grid if cell.key in found]
+    text = f"{states.count(ev.FINISHED)} of {len(grid)} runs finished"
+    if bad := states.count(ev.FAILED) + states.count(ev.DIVERGED):
+        text += f", {bad} failed"
+    at_work = [cell for cell in grid if cell.key in found and found[cell.key].state in ev.ACTIVE]
+    if at_work:
+        text += ", at work: " + ", ".join(f"{cell.method} {cell.labels} labels seed {cell.seed}" for cell in at_work)
+    return text
 
 
 def progress(quiet: bool) -> Callable[[str, int, int], None] | None:

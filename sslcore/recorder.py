@@ -63,7 +63,7 @@ class Recorder:
             "title": images.title, "notes": list(images.notes), "class_names": list(images.class_names),
             "num_train": len(images.train_labels), "num_labeled": len(trainer.split.labeled), "num_unlabeled": len(trainer.split.unlabeled),
             "num_val": len(trainer.split.val), "num_test": len(images.test_labels), "device": trainer.device.type,
-            "device_name": device_name(trainer.device), "threads": torch.get_num_threads(), "torch": str(torch.__version__),
+            "device_name": device_name(trainer.device), "threads": torch.get_num_threads(), "torch": str(torch.__version__), "engine": ev.ENGINE,
             "parameters": sum(p.numel() for p in trainer.model.parameters()), "images_per_step": trainer.images_per_step,
         }  # fmt: skip
         self.store.update(self.run_id, summary=self.summary)

@@ -1,0 +1,205 @@
+"""A sweep: methods x label counts x seeds -> runs in the store, and what has come out of them so far. No torch here.
+
+A cell of the grid is a config; the run that belongs to it is found by content (the config's key and the
+engine's version), so finished runs are used again whoever started them, interrupted ones go on, and a sweep can be widened by more
+seeds, counts or methods at any time. A run whose settings were changed on the way, or that is a fork, is never a cell.
+The same seed gives the same split to every method, and fewer labels lie inside more.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sslcore import config as cfg
+from sslcore import events as ev
+from sslcore import presets
+from sslcore.config import ConfigError, RunConfig
+
+MOST_CELLS = 2000
+MISSING = "missing"  # of a cell without a run
+AHEAD = {ev.RUNNING: 1, ev.PAUSING: 1, ev.STOPPING: 1, ev.QUEUED: 2, ev.PAUSED: 3, ev.INTERRUPTED: 3, ev.STOPPED: 3}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is swept. `settings`: dotted settings on top of the preset, the same in every cell."""
+
+    preset: str = presets.DEFAULT
+    methods: tuple[str, ...] = cfg.METHOD_NAMES
+    labels: tuple[int, ...] = (10, 20, 40, 100, 400)
+    seeds: tuple[int, ...] = (0,)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    method: str
+    labels: int
+    seed: int
+    config: RunConfig
+    key: str
+
+
+@dataclass(frozen=True)
+class Named:
+    """A plan that ships with the project."""
+
+    title: str
+    note: str
+    plan: Plan
+
+
+NAMED: dict[str, Named] = {
+    "digits-curve": Named(
+        "Digits curve", "Four methods with 10 to 400 labelled digits: 20 runs a seed.",
+        Plan("digits-lesson", labels=(10, 20, 40, 100, 400)),
+    ),
+    "shapes-curve": Named(
+        "Shapes curve", "Four methods with 40 to 1,000 labelled drawings in colour: 16 runs a seed.",
+        Plan("shapes-lesson", labels=(40, 100, 250, 1000)),
+    ),
+    "cifar10-tutorial-curve": Named(
+        "CIFAR-10, the tutorial's table", "The tutorial's twenty cells: four methods, five counts, 20 x 1024 steps. Made for a GPU.",
+        Plan("cifar10-tutorial", labels=(500, 2000, 10_000, 15_000, 20_000)),
+    ),
+}  # fmt: skip
+
+
+def cells(plan: Plan) -> list[Cell]:
+    """Return the grid in the order in which it is run: a whole curve with the first seed, then the next seed.
+
+    ConfigError if a list is empty or repeats itself, or if a setting is one that the grid itself varies.
+    """
+    for name, values in (("methods", plan.methods), ("labels", plan.labels), ("seeds", plan.seeds)):
+        if not values:
+            raise ConfigError(f"{name} must name at least one, got none")
+        if len(set(values)) != len(values):
+            raise ConfigError(f"{name} must not repeat itself, got {', '.join(map(str, values))}")
+    count = len(plan.methods) * len(plan.labels) * len(plan.seeds)
+    if count > MOST_CELLS:
+        raise ConfigError(f"a sweep must have at most {MOST_CELLS:,} runs, got {count:,}; use fewer labels or seeds")
+    if varied := {"method.name", "data.labels", "train.seed"} & set(plan.settings):
+        raise ConfigError(f"{min(varied)} is what a sweep varies and can't be set for all of it")
+    found = []
+    for seed in plan.seeds:
+        for labels in plan.labels:
+            for method in plan.methods:
+                known = {path for path, _, _ in cfg.walk(presets.build(plan.preset, method))}
+                mine = {path: value for path, value in plan.settings.items() if _concerns(path, method, known)}
+                config = presets.build(plan.preset, method, {**mine, "data.labels": labels, "train.seed": seed})
+                found.append(Cell(method, labels, seed, config, cfg.content_key(cfg.to_dict(config))))
+    return found
+
+
+def _concerns(path: str, method: str, known: set[str]) -> bool:
+    """A method's setting that another method of the sweep lacks is passed over there: `method.threshold` for MixMatch."""
+    if path in known or not path.startswith("method."):
+        return True
+    others = {name for each in cfg.METHOD_NAMES for name, _, _ in cfg.walk(cfg.with_method(RunConfig(), each))}
+    return path not in others  # unknown to all: let the config complain
+
+
+def counts(name: str, text: str) -> tuple[int, ...]:
+    """Read "10,20,40" or "0-9" or both; ConfigError names what can't be read."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ConfigError(f"{name} must be whole numbers such as 10,20,40 or 0-9, got {text[:80]!r}")
+        low, high = int(first), int(last if dash else first)
+        if not low <= high < low + MOST_CELLS:
+            raise ConfigError(f"{name} must be ranges that rise, of at most {MOST_CELLS:,} numbers, got {part[:80]!r}")
+        found += range(low, high + 1)
+    return tuple(found)
+
+
+def assign(plan_cells: Sequence[Cell], runs: Iterable[ev.Run]) -> dict[str, ev.Run]:
+    """Return {cell key: the run that belongs to it}: a finished one first, then one at work, then the farthest, failed last."""
+    wanted = {cell.key for cell in plan_cells}
+    found: dict[str, ev.Run] = {}
+    for run in runs:
+        if run.changed or run.summary.get("fork") or run.summary.get("engine", ev.ENGINE) != ev.ENGINE:
+            continue
+        key = cfg.content_key(run.config)
+        if key in wanted and (key not in found or _rank(run) < _rank(found[key])):
+            found[key] = run
+    return found
+
+
+def _rank(run: ev.Run) -> tuple[int, int, float]:
+    return (0 if run.state == ev.FINISHED else AHEAD.get(run.state, 4), -run.step, run.created)
+
+
+def seconds_left(plan_cells: Sequence[Cell], found: Mapping[str, ev.Run], runs: Iterable[ev.Run]) -> float | None:
+    """Return the seconds of training that are left, from the speed of runs of the same method; None where one has no speed yet."""
+    speeds: dict[str, list[float]] = {}
+    for run in runs:
+        if run.step > 0 and run.seconds > 0:
+            speeds.setdefault(_kind(run.config), []).append(run.seconds / run.step)
+    total = 0.0
+    for cell in plan_cells:
+        mine = found.get(cell.key)
+        if mine is not None and mine.state in (ev.FINISHED, ev.FAILED, ev.DIVERGED):
+            continue
+        each = speeds.get(_kind(cfg.to_dict(cell.config)))
+        if each is None:
+            return None
+        total += sorted(each)[len(each) // 2] * (cell.config.train.steps - (mine.step if mine else 0))
+    return total
+
+
+def _kind(raw: Mapping[str, Any]) -> str:
+    """What decides the seconds of a step: everything but labels and seed."""
+    slim = {section: dict(values) for section, values in raw.items()}
+    slim.get("data", {}).pop("labels", None)
+    slim.get("train", {}).pop("seed", None)
+    return json.dumps(slim, sort_keys=True)
+
+
+def to_json(plan: Plan) -> str:
+    return json.dumps(asdict(plan))
+
+
+def from_json(text: str) -> Plan:
+    """Read a plan that `to_json` wrote; ConfigError if it is none."""
+    try:
+        raw = json.loads(text)
+        return Plan(
+            str(raw["preset"]), tuple(map(str, raw["methods"])), tuple(map(int, raw["labels"])), tuple(map(int, raw["seeds"])), dict(raw["settings"])
+        )  # fmt: skip
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"a sweep's plan can't be read: {error}") from None
+
+
+COLUMNS = (
+    "method", "labels", "seed", "status", "run_id", "test_accuracy", "test_accuracy_raw", "best_val_accuracy", "step", "steps", "seconds",
+    "images", "device", "threads", "data", "preset", "weights_sha256",
+)  # fmt: skip
+
+
+def to_csv(plan_cells: Sequence[Cell], found: Mapping[str, ev.Run], preset: str) -> str:
+    """Return one row a cell, in the order of the grid; a cell without a run has its status and nothing else."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for cell in plan_cells:
+        row: dict[str, Any] = {"method": cell.method, "labels": cell.labels, "seed": cell.seed, "status": MISSING}
+        run = found.get(cell.key)
+        if run is not None:
+            known = {name: run.summary.get(name) for name in COLUMNS if name in run.summary}
+            row |= known | {
+                "status": run.state, "run_id": run.id, "step": run.step, "steps": run.steps, "seconds": round(run.seconds, 3),
+                "images": run.step * run.summary.get("images_per_step", 0), "preset": run.preset,
+            }  # fmt: skip
+        writer.writerow(row | {"data": safe_cell(cell.config.data.source), "preset": row.get("preset", preset)})
+    return out.getvalue()
+
+
+def safe_cell(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula."""
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -1,0 +1,129 @@
+"""Carry a sweep out from the command line: the cells that are missing, in one or several worker processes at a time.
+
+Each worker has a Lab of its own, so its runs show live on the page and obey it. Nothing that matters is kept in memory:
+whatever ends this process, the next call finds in the store what is done. Workers leave when this process is gone.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures as futures
+import multiprocessing
+import multiprocessing.synchronize
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sslcore import config as cfg
+from sslcore import console, sweep
+from sslcore import events as ev
+from sslcore.lab import Lab
+from sslcore.store import Store
+from sslcore.sweep import Cell, Plan
+
+POLL = 0.5  # seconds between two looks at the store
+STOP_WAIT = 30.0  # seconds for the runs to save a checkpoint after Ctrl-C
+DONE = (ev.FINISHED, ev.FAILED, ev.DIVERGED)
+
+
+def carry_out(root: Path, plan: Plan, parallel: int, again: bool, show: Callable[[dict[str, ev.Run]], None]) -> bool:
+    """Train what is missing, resume what rests; return False if Ctrl-C ended it early, with a checkpoint of every run.
+
+    `again`: failed cells are tried once more, from their start. `show` is called with {cell key: run} twice a second.
+    """
+    store = Store(root)
+    store.reconcile()
+    grid = sweep.cells(plan)
+    found = sweep.assign(grid, store.runs())
+    todo = [cell for cell in grid if _wanted(found.get(cell.key), again)]
+    context = multiprocessing.get_context("spawn")
+    leave = context.Event()
+    whole = True
+    with futures.ProcessPoolExecutor(max(1, min(parallel, len(todo))), context, _begin, (leave,)) as pool:
+        waiting = {pool.submit(train_cell, root, cell, plan.preset, again) for cell in todo}
+        try:
+            while waiting:
+                ended, waiting = futures.wait(waiting, timeout=POLL, return_when=futures.FIRST_COMPLETED)
+                for each in ended:
+                    each.result()  # raises what is not a run's own failure
+                show(sweep.assign(grid, store.runs()))
+        except KeyboardInterrupt:
+            whole = False
+            leave.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            _stop(store, grid)
+    show(sweep.assign(grid, store.runs()))
+    return whole
+
+
+def _wanted(run: ev.Run | None, again: bool) -> bool:
+    return run is None or run.state not in DONE or (again and run.state != ev.FINISHED)
+
+
+def _stop(store: Store, grid: list[Cell]) -> None:
+    """Ask every run of the sweep that is at work to save a checkpoint and end, and wait until it has."""
+    lab, deadline = Lab(store), time.monotonic() + STOP_WAIT
+    while time.monotonic() < deadline:
+        store.reconcile()
+        active = [run for run in sweep.assign(grid, store.runs()).values() if run.state in (*ev.ACTIVE, ev.QUEUED)]
+        if not active:
+            return
+        for run in active:
+            lab.stop(run.id)
+        time.sleep(0.1)
+
+
+# -- in a worker -------------------------------------------------------------------------------------------------------
+
+_leave: multiprocessing.synchronize.Event | None = None
+
+
+def _begin(leave: multiprocessing.synchronize.Event) -> None:
+    """Set a worker up: Ctrl-C is the parent's to handle, and a worker whose parent was killed must not live on."""
+    global _leave
+    _leave = leave
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        while parent.is_alive():
+            time.sleep(0.5)
+        os._exit(1)  # its run is found interrupted, with its last checkpoint
+
+    threading.Thread(target=watch, daemon=True, name="watch-parent").start()
+
+
+def train_cell(root: Path, cell: Cell, preset: str, again: bool) -> str:
+    """Bring one cell to its end and return its run's id. A run at work in another living process is waited for."""
+    if _leave is not None and _leave.is_set():
+        return ""
+    store = Store(root)
+    lab = Lab(store)
+    run = sweep.assign([cell], store.runs()).get(cell.key)
+    if run is None or (run.state in (ev.FAILED, ev.DIVERGED) and again):
+        run_id = lab.start(cell.config, preset)
+    else:
+        run_id = run.id
+        lab.resume(run_id)
+    try:
+        console.follow(lab, run_id, quiet=True)
+    finally:
+        lab.close()
+    return run_id
+
+
+def parallel_runs(wanted: str, plan: Plan) -> int:
+    """Return how many runs to train at a time. `auto`: as many as have their threads' worth of CPU cores; one on a GPU."""
+    if wanted != "auto":
+        if not wanted.isdigit() or not 1 <= int(wanted) <= 64:
+            raise cfg.ConfigError(f"--parallel must be auto or a whole number from 1 to 64, got {wanted[:40]!r}")
+        return int(wanted)
+    from sslcore.trainer import choose_device, cores
+
+    train = sweep.cells(plan)[0].config.train
+    if choose_device(train.device).type != "cpu" or train.threads == 0:
+        return 1
+    return max(1, cores() // train.threads)

@@ -84,10 +84,13 @@ def create(store: Store, run_id: str, step: int | None, changes: Mapping[str, An
         checkpoint.save(folder, state, f"step-{at:09d}.pt")
         meta = {"run_id": made, "step": at, "seconds": state["seconds"], "config": new}
         checkpoint.save(folder, state, checkpoint.LAST, meta)
-        differ = {name: value for name, _, value in cfg.walk(config) if value != cfg.get(before, name)}
+        was = {name: value for name, _, value in cfg.walk(before)}
+        differ = {name: value for name, _, value in cfg.walk(config) if value != was[name]}
         _copy_rows(store, parent, made, before, at)
         store.add_event(made, at, "fork", {"run": parent.id, "step": at, **differ})
-        summary = _summary(store, parent, made, at) | {"fork": {"run": parent.id, "step": at, "changes": differ}}
+        summary = _summary(store, parent, made, at) | {
+            "fork": {"run": parent.id, "step": at, "changes": differ, "before": {name: was[name] for name in differ}}
+        }
         touched = bool(differ) or any(event.kind == "set" for event in store.events(made))
         values = {"step": at, "seconds": state["seconds"], "summary": summary, "changed": touched}
         store.move(made, ev.QUEUED, only_from=[ev.PAUSED], queued=time.time(), **values, **owner())

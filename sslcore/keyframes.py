@@ -71,15 +71,18 @@ def probe(folder: Path) -> Arrays:
     return _read(folder / FOLDER / PROBE)
 
 
-def load(folder: Path, step: int) -> Arrays:
-    """Return the arrays of one keyframe; `sslcore.probe` says which. FileNotFoundError if it has been thinned away."""
-    return _read(folder / FOLDER / f"{step:09d}.npz")
+def load(folder: Path, step: int, only: Sequence[str] | None = None) -> Arrays:
+    """Return the arrays of one keyframe, or `only` some of them; `sslcore.probe` says which there are.
+
+    FileNotFoundError if it has been thinned away.
+    """
+    return _read(folder / FOLDER / f"{step:09d}.npz", only)
 
 
-def _read(path: Path) -> Arrays:
+def _read(path: Path, only: Sequence[str] | None = None) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            return {name: file[name] for name in file.files if only is None or name in only}
     except (zipfile.BadZipFile, EOFError, ValueError, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise

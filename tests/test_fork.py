@@ -78,7 +78,7 @@ def test_with_nothing_changed_it_repeats_the_original_bit_for_bit(lab: Lab, orig
         frames = [keyframes.load(folder, step) for folder in folders]
         assert all((frames[0][name] == frames[1][name]).all() for name in frames[0])
     assert made.config == parent.config and not made.changed
-    assert made.summary["fork"] == {"run": parent.id, "step": 10, "changes": {}}
+    assert made.summary["fork"] == {"run": parent.id, "step": 10, "changes": {}, "before": {}}
     assert [(e.step, e.data) for e in lab.store.events(made.id) if e.kind == "fork"] == [
         (10, {"run": parent.id, "step": 10})
     ]
@@ -93,6 +93,7 @@ def test_a_change_acts_from_the_fork_on_and_only_there(lab: Lab, original: Origi
         "run": parent.id,
         "step": 20,
         "changes": {"method.threshold": 0.1, "method.lambda_u": 3.0},
+        "before": {"method.threshold": parent.config["method"]["threshold"], "method.lambda_u": 1.0},
     }
     assert made.summary["weights_sha256"] != parent.summary["weights_sha256"]
     before, after = (lab.store.points(run.id, ev.TRAIN, limit=10**6) for run in (parent, made))
@@ -127,7 +128,8 @@ def test_every_kind_of_setting_that_may_change_really_does(lab: Lab, original: O
         made = followed(lab, lab.fork(parent.id, 20, changes))
         differs = made.summary["weights_sha256"] != parent.summary["weights_sha256"]
         assert differs or set(changes) & unseen, changes
-        assert {name: cfg.get(cfg.from_dict(made.config), name) for name in changes} == changes
+        values = {name: value for name, _, value in cfg.walk(cfg.from_dict(made.config))}
+        assert {name: values[name] for name in changes} == changes
         groups = state_of(lab, made.id)["optimizer"]["param_groups"]
         assert groups[0]["weight_decay"] == made.config["optim"]["weight_decay"] and groups[1]["weight_decay"] == 0
         assert groups[0].get("momentum", 0.0) == (made.config["optim"]["momentum"] if method == "flexmatch" else 0.0)

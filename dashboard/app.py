@@ -22,6 +22,9 @@ page = st.navigation(
             url_path="pseudo",
             help=text.PAGES["pseudo"],
         ),
+        st.Page(
+            "views/time.py", title="Time machine", icon=":material/history:", url_path="time", help=text.PAGES["time"]
+        ),
         st.Page("views/runs.py", title="Runs", icon=":material/table_rows:", help=text.PAGES["runs"]),
     ],
     position="top",

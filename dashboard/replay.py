@@ -16,8 +16,9 @@ from typing import Any
 from dashboard import biography, queries
 from dashboard.biography import History
 from dashboard.queries import Columns
+from dashboard.text import number
 from sslcore import events as ev
-from sslcore import keyframes
+from sslcore import fork, keyframes
 
 OF_A_LIFE = ("weak_probs", "mask", "threshold")
 DISK_EVERY = 10.0  # seconds for which the sizes on the disk are kept
@@ -54,6 +55,15 @@ def _of_a_life(root: Path, run_id: str, step: int) -> Columns | None:
         return None
 
 
+def marks(run: ev.Run) -> dict[int, tuple[str, str]]:
+    """Steps that the slider marks: step -> (words, "checkpoint" or "fork")."""
+    kept = fork.checkpoints(queries.store().folder(run.id))
+    found = {step: (f"keyframe and checkpoint at step {number(step)}", "checkpoint") for step in kept}
+    if made := run.summary.get("fork"):
+        found[made["step"]] = (f"forked here, at step {number(made['step'])}", "fork")
+    return found
+
+
 def nearest(at: int, wanted: tuple[int, ...]) -> int | None:
     """The step of `wanted` that is nearest to `at`, the earlier of two; None if there is none."""
     return min(wanted, key=lambda step: (abs(step - at), step), default=None)
@@ -62,7 +72,9 @@ def nearest(at: int, wanted: tuple[int, ...]) -> int | None:
 def setting(run: ev.Run, name: str, step: int) -> Any:
     """What a setting of the run was when it had taken `step` steps: changed settings and forks are in its events."""
     section, field = name.split(".", 1)
-    changes = [event for event in queries.store().events(run.id) if event.kind in ("set", "fork") and name in event.data]
+    changes = [
+        event for event in queries.store().events(run.id) if event.kind in ("set", "fork") and name in event.data
+    ]
     before = [event.data[name] for event in changes if event.step < step]
     if before:
         return before[-1]

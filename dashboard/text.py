@@ -12,6 +12,7 @@ PAGES = {
     "train": "Start a run and watch it learn.",
     "augment": "See how a picture is changed before a network sees it.",
     "pseudo": "X-ray one unlabelled image; move the threshold and see what is kept.",
+    "time": "Go back to any moment of a run.",
     "runs": "Every run: open one, compare their numbers, delete.",
 }
 WRONG_FOLDER = (

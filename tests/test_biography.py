@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -59,7 +61,7 @@ def slow_lists(life: History) -> dict[str, set[int]]:
         if kept and kept[-1] == counted[-1] and all(wrong[k] for k in counted if k >= kept[0]):
             found["wrong"].add(i)
         changes = 0
-        for before, after in zip(counted, counted[1:], strict=False):
+        for before, after in pairwise(counted):
             changes += int(life.guess[before, i] != life.guess[after, i])
         if changes >= 3:
             found["flips"].add(i)

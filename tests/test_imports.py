@@ -112,7 +112,9 @@ def test_scikit_learn_stays_in_the_digits_loader() -> None:
 @pytest.mark.parametrize(
     "module",
     [
+        "biography",
         "charts",
+        "time_charts",
         "charts_classes",
         "figures",
         "images",

@@ -1,0 +1,87 @@
+"""The dialog that forks a run: from which checkpoint, and which settings change. Each knob is drawn from its field in `config.py`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import streamlit as st
+
+from dashboard import queries, replay, text, text_time, widgets
+from sslcore import config as cfg
+from sslcore import fork
+from sslcore.config import ConfigError, RunConfig
+from sslcore.events import Run
+
+
+def knobs(config: RunConfig) -> list[str]:
+    """Return the settings that the dialog offers: those that may change in a running run, and a few more."""
+    live = [name for name, spec, _ in cfg.walk(config) if spec.metadata["live"]]
+    return [*live, *text_time.FORK_KNOBS]
+
+
+def line(run: Run) -> str:
+    """Say where a fork comes from and what was changed, as markdown; empty for a run that is none."""
+    made = run.summary.get("fork")
+    if not made:
+        return ""
+    before = made.get("before", {})
+    changes = [f"`{name}` {before.get(name, '?')} \u2192 {value}" for name, value in made.get("changes", {}).items()]
+    about = ", ".join(changes) if changes else "nothing changed"
+    return f":material/fork_right: Forked from {text.escape(str(made['run']))} at step {text.number(made['step'])}: {about}"
+
+
+@st.dialog(text_time.FORK_TITLE)
+def ask_fork(run: Run, step: int) -> None:
+    """Ask what to change, start the fork and show it on the Train page."""
+    st.caption(text_time.FORK_TEXT)
+    there = list(fork.checkpoints(queries.store().folder(run.id)))
+    if not there:
+        st.info(text_time.NO_FORK, icon=":material/info:")
+        return
+    nearest = replay.nearest(step, tuple(there))
+    at = st.selectbox(
+        text_time.FORK_FROM, there, index=there.index(nearest or there[-1]), format_func=text.number, help=text_time.FORK_FROM_HELP
+    )  # fmt: skip
+    config = cfg.from_dict(run.config)
+    values = {name: value for name, _, value in cfg.walk(config)}
+    columns = st.columns(2)
+    wanted = {}
+    for i, name in enumerate(knobs(config)):
+        with columns[i % 2]:
+            wanted[name] = _knob(name, cfg.find(config, name), values[name])
+    changes = {name: value for name, value in wanted.items() if value != values[name]}
+    problem = ""
+    try:
+        fork.changed(config, changes)
+        if wanted["train.steps"] <= at:
+            problem = f"The fork begins at step {at:,}, so it needs more steps than that to train."
+    except ConfigError as error:
+        problem = str(error)
+    if problem:
+        st.error(text.escape(problem), icon=":material/error:")
+    if st.button(
+        text_time.FORK_START, type="primary", icon=":material/fork_right:", disabled=bool(problem), key="fork_start"
+    ):
+        made: list[str] = []
+        widgets.attempt(lambda: made.append(queries.engine().fork(run.id, at, changes)))
+        if made:
+            st.session_state.setdefault("mine", set()).add(made[0])
+            st.switch_page("views/train.py", query_params={"run": made[0]})
+
+
+def _knob(name: str, spec: dataclasses.Field[Any], value: Any) -> Any:
+    """One knob: a list, or a number box that holds to the field's range."""
+    section, field = name.split(".", 1)
+    label = field.replace("_", " ").capitalize() + (" (augmentation)" if section == "augment" else "")
+    about = f"{spec.metadata['help']} ({cfg.allowed(spec)})"
+    if spec.metadata["choices"]:
+        options = list(spec.metadata["choices"])
+        return st.selectbox(label, options, index=options.index(value), help=about, key=f"fork.{name}")
+    kind, _ = cfg.field_type(spec)
+    low, high = spec.metadata["low"], spec.metadata["high"]
+    return st.number_input(
+        label, value=value, min_value=None if low is None else kind(low), max_value=None if high is None else kind(high),
+        step=kind(max(1, value // 10)) if kind is int else 0.05 if 0.1 <= value <= 2 else (value / 10 or 0.05),
+        format="%d" if kind is int else "%g", help=about, key=f"fork.{name}",
+    )  # fmt: skip

@@ -185,12 +185,12 @@ def _window(root: Path, run_id: str, series: str) -> Window:
 
 
 def marks(events: Sequence[ev.Event]) -> tuple[tuple[int, str], ...]:
-    """What a person did, in words at its step: pause, resume, step, stop, and settings that took effect."""
+    """What a person did, in words at its step: pause, resume, step, stop, fork, and settings that took effect."""
     found: list[tuple[int, str]] = []
     for number, event in enumerate(events):
         if event.kind == "set":
             found += [(event.step, f"{name.rpartition('.')[2]} = {short(value)}") for name, value in event.data.items()]
-        elif event.kind in ("pause", "stop"):
+        elif event.kind in ("pause", "stop", "fork"):
             found.append((event.step, event.kind))
         elif event.kind == "state" and event.data.get("state") == ev.QUEUED and number and event.step:
             found.append((event.step, "step" if "until" in event.data else "resume"))

@@ -50,6 +50,7 @@ ALT = {
     "mask": "Line chart of mask rate, purity and confidence over the steps, with a line at the step shown",
     "lanes": "Bar chart of FlexMatch's threshold of each class at the step shown",
     "pseudo": "Bar chart of the classes among the kept guesses at the step shown",
+    "pseudo": "Bar chart of the classes among the kept guesses at the step shown",
     "confusion": "Confusion matrix of the test images at the step shown: truth by prediction",
     "histogram": "Histogram of the test images by confidence at the step shown, right and wrong ones",
     "ribbon": "Bars from keyframe to keyframe: the class that the model takes this image for, and its confidence",

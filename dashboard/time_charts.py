@@ -49,7 +49,7 @@ def histogram(right: np.ndarray, wrong: np.ndarray, tau: float | None) -> Figure
     ]  # fmt: skip
     figure = new(traces if right.sum() + wrong.sum() else [])
     figure["layout"] |= {
-        "barmode": "stack", "hovermode": "closest", "bargap": 0, "margin": {"l": 44, "r": 12, "t": 30, "b": 38},
+        "barmode": "stack", "hovermode": "closest", "bargap": 0,
         "xaxis": {"range": [0, 1.002], "title": {"text": "confidence"}, "showgrid": False, "fixedrange": True, "tickformat": ".1f"},
         "yaxis": {"rangemode": "tozero", "fixedrange": True},
     }  # fmt: skip
@@ -79,23 +79,22 @@ def ribbon(life: Biography, names: Sequence[str], steps: int) -> Figure:
         }  # fmt: skip
         traces.append(
             {
-                "type": "bar", "name": f"guess {plotly_safe(names[c])}", "x": typed(life.steps[mine]), "offset": 0, "y": typed(life.confidence[mine]),
+                "type": "bar", "name": f"guess {short_name(names[c])}", "x": typed(life.steps[mine]), "offset": 0, "y": typed(life.confidence[mine]),
                 "width": spans[mine].tolist(), "marker": marker, "text": about, "textposition": "none", "hovertemplate": "step %{x:,d}: %{text}<extra></extra>",
             }
         )  # fmt: skip
     if life.threshold.any():
         line = {"color": theme.TEXT, "width": 1.6, "dash": "dot", "shape": "hv"}
         traces.append(
-            trace(life.steps, life.threshold, "threshold", line, ".2f")
-            | {"hoverinfo": "skip", "hovertemplate": None}
+            trace(life.steps, life.threshold, "threshold", line, ".2f") | {"hoverinfo": "skip", "hovertemplate": None}
         )
     figure = new(traces)
     figure["layout"] |= {
-        "barmode": "overlay", "bargap": 0, "hovermode": "closest", "margin": {"l": 44, "r": 12, "t": 30, "b": 38},
+        "barmode": "overlay", "bargap": 0, "hovermode": "closest",
         "xaxis": {"range": [0, end], "title": {"text": "step"}, "showgrid": False, "tickformat": "~s" if steps > 9999 else "d"},
         "yaxis": {"tickformat": ".0%", "range": [0, 1.13], "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True},
         "annotations": [
-            note(plotly_safe(names[c]), x=(left + right) / 2, y=1.01, yanchor="bottom")
+            note(short_name(names[c]), x=(left + right) / 2, y=1.01, yanchor="bottom")
             for c, left, right in stretches(life, end)
             if right - left >= WIDE * end
         ],

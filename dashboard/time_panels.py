@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 import streamlit as st
 
-from dashboard import biography, charts, images, panels, queries, replay, text, text_time, time_charts
+from dashboard import biography, charts, charts_classes, images, panels, queries, replay, text, text_time, time_charts
 from dashboard.biography import History
 from dashboard.image_strip import Cell, image_strip
 from dashboard.live_chart import live_chart
@@ -21,7 +21,7 @@ from dashboard.queries import Columns, Snapshot
 from sslcore import keyframes
 from sslcore.events import Run
 
-HEIGHT = 232
+HEIGHT = 260
 SHEET = 8  # images with both views; the first of the probe, always the same ones
 SPRITE = 16  # images a row of the sprite
 IMAGE = "time_image"  # in the session: the number of the picked image
@@ -93,7 +93,7 @@ def _of_moment(kind: str, run_id: str, step: int, names: tuple[str, ...], tau: f
         kept = frame["weak_probs"].argmax(axis=1)[frame["mask"].astype(bool)] if frame else np.zeros(0, np.int64)
         return charts.pseudo_counts(np.bincount(kept, minlength=len(names)), names)
     if kind == "confusion":
-        return time_charts.confusion(frame.get("confusion", np.zeros((0, 0), np.int32)), names)
+        return charts_classes.confusion(frame.get("confusion", np.zeros((0, 0), np.int32)), names)
     return time_charts.histogram(frame.get("hist_right", none), frame.get("hist_wrong", none), tau)
 
 

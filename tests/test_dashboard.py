@@ -20,7 +20,7 @@ from sslcore.store import Store
 from tests.fill_store import fill
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
-VIEWS = ("views/train.py", "views/runs.py")
+VIEWS = ("views/train.py", "views/time.py", "views/runs.py")
 STATES = ("empty", ev.QUEUED, ev.RUNNING, ev.PAUSED, ev.STOPPED, ev.FINISHED, ev.FAILED, ev.DIVERGED, ev.INTERRUPTED)
 
 

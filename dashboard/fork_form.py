@@ -35,7 +35,7 @@ def line(run: Run) -> str:
 def ask_fork(run: Run, step: int) -> None:
     """Ask what to change, start the fork and show it on the Train page."""
     st.caption(text_time.FORK_TEXT)
-    there = list(fork.checkpoints(queries.store().folder(run.id)))
+    there = list(queries.checkpoints(run.id))
     if not there:
         st.info(text_time.NO_FORK, icon=":material/info:")
         return

@@ -5,7 +5,6 @@ Runs and keyframes are read through the Lab of `SSLLAB_ROOT`; nothing here chang
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import threading
@@ -19,7 +18,7 @@ import numpy as np
 
 from dashboard.windows import LIMIT, Columns, Thinned, Window
 from sslcore import events as ev
-from sslcore import keyframes
+from sslcore import fork, keyframes
 from sslcore.config import RunConfig
 from sslcore.lab import Lab, lab
 from sslcore.process import HOST, alive
@@ -232,10 +231,14 @@ def last_keyframe(run_id: str) -> int | None:
 
 
 @lru_cache(maxsize=16)
+def _probe(root: Path, run_id: str) -> Columns:
+    return keyframes.probe(root / run_id)
+
+
+@lru_cache(maxsize=2 * keyframes.MOST)  # a run can be played to and fro; the probe's images are there once
 def _keyframe(root: Path, run_id: str, step: int) -> Columns | None:
-    folder = root / run_id
     try:
-        return keyframes.probe(folder) | keyframes.load(folder, step)
+        return _probe(root, run_id) | keyframes.load(root / run_id, step)
     except (FileNotFoundError, ValueError):  # thinned away or cut off meanwhile
         return None
 
@@ -252,13 +255,7 @@ def keyframe_steps(run_id: str) -> list[int]:
 
 def checkpoints(run_id: str) -> dict[int, Path]:
     """Kept checkpoints of a run, the last one among them: step -> file, in order."""
-    folder = store().folder(run_id)
-    found = {int(path.stem.split("-")[1]): path for path in folder.glob("step-*.pt")}
-    with contextlib.suppress(OSError, ValueError, KeyError):  # none yet
-        found.setdefault(
-            int(json.loads((folder / "meta.json").read_text(encoding="utf-8"))["step"]), folder / "last.pt"
-        )
-    return {step: found[step] for step in sorted(found) if found[step].exists()}
+    return fork.checkpoints(store().folder(run_id))
 
 
 def planned_stride(run: ev.Run) -> int:

@@ -18,7 +18,7 @@ from dashboard.biography import History
 from dashboard.queries import Columns
 from dashboard.text import number
 from sslcore import events as ev
-from sslcore import fork, keyframes
+from sslcore import keyframes
 
 OF_A_LIFE = ("weak_probs", "mask", "threshold")
 DISK_EVERY = 10.0  # seconds for which the sizes on the disk are kept
@@ -57,7 +57,7 @@ def _of_a_life(root: Path, run_id: str, step: int) -> Columns | None:
 
 def marks(run: ev.Run) -> dict[int, tuple[str, str]]:
     """Steps that the slider marks: step -> (words, "checkpoint" or "fork")."""
-    kept = fork.checkpoints(queries.store().folder(run.id))
+    kept = queries.checkpoints(run.id)
     found = {step: (f"keyframe and checkpoint at step {number(step)}", "checkpoint") for step in kept}
     if made := run.summary.get("fork"):
         found[made["step"]] = (f"forked here, at step {number(made['step'])}", "fork")

@@ -38,6 +38,10 @@ CHARTS = {
     "mask": ("Mask rate and purity", "Share of guesses kept, and share of the kept that are right."),
     "mask/mixmatch": ("The guesses", "MixMatch keeps every guess; purity is the share that is right."),
     "lanes": ("Class thresholds", "Bar: what FlexMatch asks of a class at this moment. Line: the fixed tau."),
+    "pseudo": (
+        "Kept guesses by class",
+        "Shares of the classes among the kept guesses of the probe. Even bars: no class is left out.",
+    ),
     "confusion": (
         "Confusion matrix",
         "Test images: row = truth, column = prediction. A clean diagonal is a good model.",
@@ -49,7 +53,6 @@ ALT = {
     "accuracy": "Line chart of the accuracies over the steps, with a line at the step shown",
     "mask": "Line chart of mask rate, purity and confidence over the steps, with a line at the step shown",
     "lanes": "Bar chart of FlexMatch's threshold of each class at the step shown",
-    "pseudo": "Bar chart of the classes among the kept guesses at the step shown",
     "pseudo": "Bar chart of the classes among the kept guesses at the step shown",
     "confusion": "Confusion matrix of the test images at the step shown: truth by prediction",
     "histogram": "Histogram of the test images by confidence at the step shown, right and wrong ones",

@@ -9,6 +9,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const say = () => {
     label.textContent = name(slider.value)
     label.style.setProperty("--at", place(slider.value) / 100)
+    slider.style.setProperty("--fill", place(slider.value) + "%")
     slider.setAttribute("aria-valuetext", name(slider.value))
   }
   slider.max = Math.max(data.steps.length - 1, 1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from dashboard import theme
 from dashboard.figures import WIDTH, Figure, Marks, new, note, over_steps, rule, trace, typed
-from dashboard.text import plotly_safe, shorten
+from dashboard.text import plotly_safe, plural, shorten
 
 MOST_CLASSES = 10
 NAME = 14  # letters of a class name in a legend or at an axis
@@ -100,11 +100,14 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
         "type": "heatmap", "x": list(range(classes)), "y": list(range(classes)), "z": _rounded(share), "customdata": counts.tolist(), "zmin": 0, "zmax": 1,
         "colorscale": [[0, "rgba(71,97,228,0)"], [0.02, "rgba(71,97,228,.16)"], [1, "rgba(71,97,228,.9)"]], "showscale": False,
         "xgap": 1, "ygap": 1, "name": "share",
-        "text": [[f"{plotly_safe(names[i])} taken for {plotly_safe(names[j])}" for j in range(classes)] for i in range(classes)],
-        "hovertemplate": "%{text}<br>%{customdata:,d} images, %{z:.1%} of the row<extra></extra>",
+        "text": [[str(n) if n else "" for n in row] for row in counts.tolist()],  # a template of the cells knows no customdata
+        "hovertext": [
+            [f"{plotly_safe(names[i])} taken for {plotly_safe(names[j])}<br>{plural(int(counts[i, j]), 'image')}" for j in range(classes)] for i in range(classes)
+        ],
+        "hovertemplate": "%{hovertext}, %{z:.1%} of the row<extra></extra>",
     }  # fmt: skip
     if classes <= MOST_NUMBERS:
-        grid["texttemplate"] = "%{customdata}"
+        grid["texttemplate"] = "%{text}"
         grid["textfont"] = {"size": 14}
     figure = new([grid] if classes else [])
     every = max(1, -(-classes // 20))

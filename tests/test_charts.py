@@ -214,7 +214,8 @@ def test_coverage_against_purity_ends_in_the_newest_point() -> None:
 def test_a_confusion_matrix_shows_counts_and_the_share_of_its_row() -> None:
     (grid,) = charts_classes.confusion(np.array([[3, 1], [0, 0]]), ["<b>", "b"])["data"]
     assert grid["z"] == [[0.75, 0.25], [0.0, 0.0]] and grid["customdata"] == [[3, 1], [0, 0]]
-    assert grid["text"][0][1] == "&lt;b&gt; taken for b" and grid["texttemplate"] == "%{customdata}"
+    assert grid["text"] == [["3", "1"], ["", ""]] and grid["texttemplate"] == "%{text}"
+    assert grid["hovertext"][0][1] == "&lt;b&gt; taken for b<br>1 image"
 
 
 def test_chosen_classes_are_drawn_instead_of_the_extremes() -> None:

@@ -102,7 +102,8 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
         "xgap": 1, "ygap": 1, "name": "share",
         "text": [[str(n) if n else "" for n in row] for row in counts.tolist()],  # a template of the cells knows no customdata
         "hovertext": [
-            [f"{plotly_safe(names[i])} taken for {plotly_safe(names[j])}<br>{plural(int(counts[i, j]), 'image')}" for j in range(classes)] for i in range(classes)
+            [f"{plotly_safe(truth)} taken for {plotly_safe(guess)}<br>{plural(n, 'image')}" for guess, n in zip(names, row, strict=False)]
+            for truth, row in zip(names, counts.tolist(), strict=False)
         ],
         "hovertemplate": "%{hovertext}, %{z:.1%} of the row<extra></extra>",
     }  # fmt: skip

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import streamlit as st
 
-from dashboard import charts, charts_classes, queries, text
+from dashboard import branch, charts, charts_classes, queries, text
 from dashboard.live_chart import encode, live_chart
 from dashboard.queries import Snapshot
 from sslcore.events import ACTIVE, PAUSED, QUEUED, Run
@@ -23,6 +23,7 @@ CARDS = {  # method -> what it has something to say in, after the losses
     "fixmatch": ("accuracy", "parts", "mask", "coverage", "pseudo"),
     "flexmatch": ("accuracy", "parts", "mask", "coverage", "threshold", "lanes", "pseudo"),
 }
+Origin = tuple[Snapshot, int] | None  # of a fork: the curves of its original, and where it left them
 BY_CLASS = ("threshold", "lanes", "pseudo")
 
 
@@ -30,6 +31,7 @@ def curves(run: Run, now: Snapshot) -> None:
     """Draw the charts that a method has something to say in."""
     names = tuple(queries.class_names(run, max(len(now.pseudo), now.threshold[1].shape[1])))
     tau = float(run.config["method"].get("threshold", 0.0))
+    origin = queries.origin(run)
     grid = st.grid(2, min_column_width=340)
     with grid.cell(), st.container(border=True, gap="xsmall", key="card_loss"):
         which = "loss/supervised" if run.method == "supervised" else "loss"
@@ -39,7 +41,7 @@ def curves(run: Run, now: Snapshot) -> None:
                 log = st.toggle("Log scale", key="log", bind="query-params")
                 smooth = st.toggle("Smooth", value=True, key="smooth", bind="query-params")
         st.caption(text.CHARTS[which][1])
-        _chart(run, "loss", _figure("loss", now, run.steps, log=log, smooth=smooth))
+        _chart(run, "loss", _figure("loss", now, run.steps, origin=origin, log=log, smooth=smooth))
     cards = CARDS.get(run.method, CARDS["fixmatch"])
     chosen = _choose(names) if set(cards) & set(BY_CLASS) else ()
     for kind in cards:
@@ -50,6 +52,7 @@ def curves(run: Run, now: Snapshot) -> None:
             drawn = _figure(
                 kind, now, run.steps,
                 names if kind in BY_CLASS else (), tau, chosen if kind in BY_CLASS else (), log=log and kind == "parts", smooth=smooth,
+                origin=origin if kind in branch.KINDS else None,
             )  # fmt: skip
             _chart(run, kind, drawn)
 
@@ -80,11 +83,12 @@ def _figure(
     tau: float = 0.0,
     chosen: tuple[int, ...] = (),
     *,
+    origin: Origin = None,
     log: bool = False,
     smooth: bool = False,
 ) -> bytes:
     with _drawing:
-        return _build(kind, now, steps, names, tau, chosen, log, smooth)
+        return _build(kind, now, steps, names, tau, chosen, origin, log, smooth)
 
 
 _drawing = threading.RLock()  # two tabs that ask for the same figure at once: one builds it
@@ -92,7 +96,8 @@ _drawing = threading.RLock()  # two tabs that ask for the same figure at once: o
 
 @lru_cache(maxsize=256)
 def _build(
-    kind: str, now: Snapshot, steps: int, names: tuple[str, ...], tau: float, chosen: tuple[int, ...], log: bool, smooth: bool
+    kind: str, now: Snapshot, steps: int, names: tuple[str, ...], tau: float, chosen: tuple[int, ...], origin: Origin,
+    log: bool, smooth: bool,
 ) -> bytes:  # fmt: skip
     band = (now.low, now.high)
     if kind == "loss":
@@ -112,4 +117,6 @@ def _build(
         figure = charts_classes.lanes(newest, now.count, names, tau, chosen=chosen)
     else:
         figure = charts_classes.pseudo_counts(now.pseudo, names, chosen=chosen)
+    if origin:
+        figure = branch.both(figure, kind, origin[0].train, origin[0].evals, origin[1], steps, log=log, smooth=smooth)
     return encode(figure)

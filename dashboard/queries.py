@@ -22,7 +22,7 @@ from sslcore import fork, keyframes
 from sslcore.config import RunConfig
 from sslcore.lab import Lab, lab
 from sslcore.process import HOST, alive
-from sslcore.store import Store
+from sslcore.store import Store, StoreError
 
 NOTHING = np.zeros((0, 0), np.float32)
 AT_ONCE = 4096  # points read in one go: between two goes the training thread gets its turn
@@ -136,6 +136,15 @@ def snapshot(run: ev.Run) -> Snapshot:
     version = (*store().version(run.id), run.step, store().last_event(run.id))
     with _reading:
         return _snapshot(store().root, run.id, version)
+
+
+def origin(run: ev.Run) -> tuple[Snapshot, int] | None:
+    """The curves of the run that this one was forked from, and the step of the fork; None for no fork, or if it was deleted."""
+    made = run.summary.get("fork")
+    try:
+        return (snapshot(store().run(made["run"])), int(made["step"])) if made else None
+    except StoreError:
+        return None
 
 
 _reading = threading.RLock()  # two tabs that ask at once: one reads, the other waits for it

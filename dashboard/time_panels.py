@@ -11,10 +11,23 @@ from functools import lru_cache
 import numpy as np
 import streamlit as st
 
-from dashboard import biography, charts, charts_classes, images, panels, queries, replay, text, text_time, time_charts
+from dashboard import (
+    biography,
+    branch,
+    charts,
+    charts_classes,
+    images,
+    panels,
+    queries,
+    replay,
+    text,
+    text_time,
+    time_charts,
+)
 from dashboard.biography import History
 from dashboard.image_strip import Cell, image_strip
 from dashboard.live_chart import live_chart
+from dashboard.panel_curves import Origin
 from dashboard.panels import THRESHOLDED
 from dashboard.pictures import pictures
 from dashboard.queries import Columns, Snapshot
@@ -49,6 +62,7 @@ def curves(run: Run, now: Snapshot, step: int, frame: Columns) -> None:
     """The charts: those over all steps with the cursor, those of the moment."""
     names = tuple(queries.class_names(run, frame["weak_probs"].shape[1]))
     tau = replay.setting(run, "method.threshold", step) if run.method in THRESHOLDED else None
+    origin = queries.origin(run)
     kinds = ["loss", "accuracy"]
     kinds += [] if run.method == "supervised" else ["mask"]
     kinds += {"flexmatch": ["lanes"], "fixmatch": ["pseudo"], "mixmatch": ["pseudo"]}.get(run.method, [])
@@ -57,7 +71,7 @@ def curves(run: Run, now: Snapshot, step: int, frame: Columns) -> None:
         with grid.cell(), st.container(border=True, gap="xsmall", key=f"time_card_{kind}"):
             title, about = text_time.CHARTS["mask/mixmatch" if kind == "mask" and run.method == "mixmatch" else kind]
             st.markdown(f"**{title}**", help=about)
-            _chart(run, kind, _figure(kind, now, run.steps, run.id, step, names, tau))
+            _chart(run, kind, _figure(kind, now, run.steps, run.id, step, names, tau, origin))
 
 
 def _chart(run: Run, kind: str, figure: charts.Figure, height: int = HEIGHT) -> None:
@@ -66,22 +80,30 @@ def _chart(run: Run, kind: str, figure: charts.Figure, height: int = HEIGHT) -> 
 
 
 def _figure(
-    kind: str, now: Snapshot, steps: int, run_id: str, step: int, names: tuple[str, ...], tau: float | None
+    kind: str,
+    now: Snapshot,
+    steps: int,
+    run_id: str,
+    step: int,
+    names: tuple[str, ...],
+    tau: float | None,
+    origin: Origin,
 ) -> charts.Figure:
-    if kind in CURVES:
-        return time_charts.cursor(_curve(kind, now, steps), step)
+    if kind in branch.KINDS:
+        return time_charts.cursor(_curve(kind, now, steps, origin), step)
     return _of_moment(kind, run_id, step, names, tau)
 
 
-CURVES = ("loss", "accuracy", "mask")
-
-
 @lru_cache(maxsize=24)
-def _curve(kind: str, now: Snapshot, steps: int) -> charts.Figure:
+def _curve(kind: str, now: Snapshot, steps: int, origin: Origin) -> charts.Figure:
     if kind == "accuracy":
-        return charts.accuracies(now.evals, steps, marks=now.marks)
-    draw = charts.losses if kind == "loss" else charts.masks
-    return draw(now.train, steps, smooth=True, marks=now.marks)
+        figure = charts.accuracies(now.evals, steps, marks=now.marks)
+    else:
+        draw = charts.losses if kind == "loss" else charts.masks
+        figure = draw(now.train, steps, smooth=True, marks=now.marks, band=(now.low, now.high))
+    if origin:
+        figure = branch.both(figure, kind, origin[0].train, origin[0].evals, origin[1], steps, smooth=True)
+    return figure
 
 
 @lru_cache(maxsize=3 * KEPT)

@@ -113,6 +113,7 @@ def test_scikit_learn_stays_in_the_digits_loader() -> None:
     "module",
     [
         "biography",
+        "branch",
         "charts",
         "time_charts",
         "charts_classes",

@@ -4,7 +4,7 @@ import time
 
 import streamlit as st
 
-from dashboard import panel_curves, panels, queries, text, widgets
+from dashboard import fork_form, panel_curves, panels, queries, text, widgets
 from dashboard.settings_form import Choice, settings_form
 from sslcore.events import ACTIVE, QUEUED, Run
 from sslcore.store import StoreError
@@ -127,6 +127,8 @@ with st.container():  # these always stand here, empty or not: a fragment is fou
         st.error(text.escape(choice.problem), icon=":material/error:")
     found = queries.runs()
     queue_strip(found, run)
+    if run is not None and (origin := fork_form.line(run)):
+        st.caption(origin)
     if asked := st.session_state.pop("ask_stop", None):
         widgets.attempt(lambda: widgets.ask_stop(queries.store().run(asked)))
 

@@ -11,7 +11,7 @@ from sslcore.augment.mixup import draw_beta
 from sslcore.augment.views import normalize, strong_view, weak_view
 from sslcore.config import AugmentConfig, MixMatchConfig, RunConfig
 from sslcore.data.image_set import ImageSet
-from sslcore.data.splits import Split
+from sslcore.data.splits import Split, taught_labels
 from sslcore.methods import Method
 from sslcore.methods.base import WEAK, Batch, Mix
 from sslcore.rng import Generators
@@ -42,6 +42,7 @@ class BatchStream:
         device = images.train_images.device
         self.images, self.method, self.config, self.generators = images, method, config, generators
         self.labeled, self.unlabeled = split.labeled.to(device), split.unlabeled.to(device)
+        self.labels = taught_labels(images.train_labels, split, images.num_classes)
         self.order_x = EndlessIndices(len(self.labeled), generators["order"])
         self.order_u = EndlessIndices(len(self.unlabeled), generators["order"]) if method.unlabeled_views else None
         self.num_u = config.method.mu * config.train.batch if config.method.name != "supervised" else 0  # type: ignore[union-attr]
@@ -61,9 +62,7 @@ class BatchStream:
             raw = self.images.train_images[torch.cat([index for _, index in group])]
             pictures.append(view(name, raw, self.images.flip, self.config.augment, self.generators["augment"]))
         x, *u = normalize(torch.cat(pictures), self.mean, self.std).split([len(index) for index in indices])
-        return Batch(
-            x, self.images.train_labels[index_x], tuple(u), u_index, self._mix(sum(len(index) for index in indices))
-        )
+        return Batch(x, self.labels[index_x], tuple(u), u_index, self._mix(sum(len(index) for index in indices)))
 
     def _mix(self, count: int) -> Mix | None:
         if not isinstance(self.config.method, MixMatchConfig):

@@ -27,6 +27,9 @@ DATA_SOURCES = ("digits", "shapes", "cifar10", "folder:PATH")
 class DataConfig:
     source: str = setting("digits", "data set: digits, shapes, cifar10, or folder:PATH for your own images")
     labels: int = setting(40, "labelled images, spread evenly over the classes", low=2, high=10_000_000, unit="images")
+    wrong: int = setting(
+        0, "labelled images that are given a wrong class on purpose", low=0, high=10_000_000, unit="images"
+    )
     val: int = setting(0, "images cut off for validation before anything else", low=0, high=10_000_000, unit="images")
     include_labeled: str = setting(
         "auto",
@@ -141,6 +144,11 @@ class FlexMatchConfig:
         "convex", "from learning status to threshold", choices=("convex", "linear", "concave"), live=True
     )
     threshold_warmup: bool = setting(True, "count the images without a confident class yet as one more class")
+    fault: str = setting(
+        "none",
+        "a fault of the tutorial, on purpose, to be seen",
+        choices=("none", "mask-by-class-number", "confidence-as-mask-rate"),
+    )
 
 
 MethodConfig = SupervisedConfig | MixMatchConfig | FixMatchConfig | FlexMatchConfig
@@ -169,6 +177,8 @@ class RunConfig:
         source = self.data.source
         if source not in DATA_SOURCES[:-1] and not (source.startswith("folder:") and len(source) > len("folder:")):
             raise ConfigError(f"data.source must be one of {', '.join(DATA_SOURCES)}, got {source!r}")
+        if self.data.wrong > self.data.labels:
+            raise ConfigError(f"data.wrong must be at most data.labels ({self.data.labels:,}), got {self.data.wrong:,}")
         if self.model.net == "wrn" and (self.model.depth - 4) % 6:
             raise ConfigError(f"model.depth must be 6 n + 4 (10, 16, 22, 28, ...), got {self.model.depth}")
 
@@ -265,6 +275,12 @@ def include_labeled(config: RunConfig) -> bool:
 
 
 def content_key(raw: Mapping[str, Any]) -> str:
-    """Return a short hash of a config's dict: everything that decides a run's numbers; equal configs, equal keys."""
-    text = json.dumps(raw, sort_keys=True)
+    """Return a short hash of a config's dict: everything that decides a run's numbers; equal configs, equal keys.
+
+    A setting that the dict lacks, because it came after the run, counts as its default.
+    """
+    name = raw.get("method", {}).get("name", "flexmatch")
+    defaults = to_dict(with_method(RunConfig(), name)) if name in METHOD_CONFIGS else {}
+    whole = {section: {**defaults.get(section, {}), **raw.get(section, {})} for section in {*defaults, *raw}}
+    text = json.dumps(whole, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -33,28 +33,81 @@ class Preset:
     note: str  # what it shows, how long on what, which number to expect
     config: RunConfig
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # method -> {setting: value}
+    breaks: bool = False  # broken on purpose, for the Guide's gallery; listed after the others
 
+
+_LESSON = Preset(
+    "Digits lesson",
+    "Real handwritten digits with a handful of labels, about 10 seconds a run on two CPU cores. Measured on the 360 test "
+    "images, seeds 0 to 9: with 40 labels FlexMatch 95.7 %, Supervised 89.5 %; with 10 labels 90.3 % and 66.3 %.",
+    RunConfig(
+        data=DataConfig(source="digits", labels=40),
+        augment=AugmentConfig(strength=1.4, cutout=0.25, fill="black"),
+        model=ModelConfig(net="lesson", width=24, bn_momentum=0.05),
+        method=FlexMatchConfig(),
+        optim=OptimConfig(lr=0.06, weight_decay=1e-3),
+        # Two threads on every machine: the same numbers everywhere, and more are slower for a net this small.
+        train=TrainConfig(steps=750, batch=24, ema_decay=0.98, ema_warmup=True, evals=15, threads=2),
+    ),
+    {
+        "mixmatch": {**_MIXMATCH_ADAM, "method.ramp_steps": 375},
+        "fixmatch": {"method.mu": 5, "method.threshold": 0.9},
+        "flexmatch": {"method.mu": 5, "method.threshold": 0.9},
+    },
+)
+
+
+def _broken(title: str, method: str, settings: Mapping[str, Any], note: str) -> Preset:
+    """The digits lesson with some settings that break it, for the method that shows it best and every other that has them."""
+    fits = {name: {path for path, _, _ in cfg.walk(cfg.with_method(RunConfig(), name))} for name in cfg.METHOD_NAMES}
+    overrides = {
+        name: {**_LESSON.overrides.get(name, {}), **{path: value for path, value in settings.items() if path in known}}
+        for name, known in fits.items()
+    }
+    return Preset(f"Break it: {title}", note, cfg.with_method(_LESSON.config, method), overrides, breaks=True)
+
+
+# Named by what they show. Each is one change to the digits lesson, so that the difference has one cause.
+BROKEN: dict[str, Preset] = {
+    "break-no-strong-view": _broken(
+        "no strong augmentation", "fixmatch", {"augment.preset": "off"},
+        "Both views are weak, so the target of a kept image is what the model says already: it learns little from agreeing with "
+        "itself. Compare the test accuracy with the same run of the plain digits lesson.",
+    ),
+    "break-tau-zero": _broken(
+        "tau = 0", "fixmatch", {"method.threshold": 0.0},
+        "No threshold: every guess is a target from the first step, when most guesses are wrong. The mask rate is 100 % "
+        "throughout; look at the purity, which nothing protects any more.",
+    ),
+    "break-lambda-100": _broken(
+        "lambda_u = 100", "fixmatch", {"method.lambda_u": 100.0},
+        "The unlabelled loss counts a hundred times the labelled one: the model's own guesses outvote the labels. Look at the "
+        "labelled images' accuracy and at the purity as soon as the mask opens.",
+    ),
+    "break-one-label": _broken(
+        "one label a class", "flexmatch", {"data.labels": 10},
+        "Ten labelled digits, one of each. Which ten decides more than the method: start it with several seeds and compare. "
+        "Look for a class that is taken for another in the confusion matrix.",
+    ),
+    "break-wrong-label": _broken(
+        "a mislabelled seed", "flexmatch", {"data.labels": 10, "data.wrong": 1},
+        "One label a class, and one of the ten is wrong on purpose. The error is passed on with high confidence to every image "
+        "that looks alike. Look at the confusion matrix: one class is missing, its images sit in the next one.",
+    ),
+    "break-mask-by-class": _broken(
+        "mask by class number", "flexmatch", {"method.fault": "mask-by-class-number"},
+        "The tutorial looks the confidence up by the class number: all images taken for a 3 are judged by image number 3 of the "
+        "batch. Look at the images: unsure guesses are kept and sure ones dropped, a whole class at a time.",
+    ),
+    "break-mask-rate": _broken(
+        "a confidence called mask rate", "flexmatch", {"method.fault": "confidence-as-mask-rate"},
+        "The training is right, the report is not: the tutorial plots the mean confidence as mask rate. Look at the first steps, where FlexMatch "
+        "keeps everything and the curve should stand at 100 %; it lies on the confidence curve instead.",
+    ),
+}  # fmt: skip
 
 PRESETS: dict[str, Preset] = {
-    "digits-lesson": Preset(
-        "Digits lesson",
-        "Real handwritten digits with a handful of labels, about 10 seconds a run on two CPU cores. Measured on the 360 test "
-        "images, seeds 0 to 9: with 40 labels FlexMatch 95.7 %, Supervised 89.5 %; with 10 labels 90.3 % and 66.3 %.",
-        RunConfig(
-            data=DataConfig(source="digits", labels=40),
-            augment=AugmentConfig(strength=1.4, cutout=0.25, fill="black"),
-            model=ModelConfig(net="lesson", width=24, bn_momentum=0.05),
-            method=FlexMatchConfig(),
-            optim=OptimConfig(lr=0.06, weight_decay=1e-3),
-            # Two threads on every machine: the same numbers everywhere, and more are slower for a net this small.
-            train=TrainConfig(steps=750, batch=24, ema_decay=0.98, ema_warmup=True, evals=15, threads=2),
-        ),
-        {
-            "mixmatch": {**_MIXMATCH_ADAM, "method.ramp_steps": 375},
-            "fixmatch": {"method.mu": 5, "method.threshold": 0.9},
-            "flexmatch": {"method.mu": 5, "method.threshold": 0.9},
-        },
-    ),
+    "digits-lesson": _LESSON,
     "smoke": Preset(
         "Smoke test",
         "Thirty small steps on the digits: shows that everything runs, not that it learns. About a second on one CPU core.",
@@ -88,6 +141,7 @@ PRESETS: dict[str, Preset] = {
         RunConfig(data=DataConfig(source="cifar10", labels=250), train=TrainConfig(evals=1024)),
         {"mixmatch": {**_MIXMATCH_ADAM}},
     ),
+    **BROKEN,
 }
 DEFAULT = "digits-lesson"
 

@@ -74,6 +74,9 @@ class Probe:
         view_probs = torch.stack(views, dim=1)
         confidence, pseudo = views[0].max(dim=1)
         threshold, count = _thresholds(method, probs.shape[1])
+        kept = confidence >= threshold.to(confidence.device)[pseudo]
+        if isinstance(method, FlexMatch):
+            kept = method.keep(confidence, pseudo)  # a fault on purpose shows here too
         frame = {
             "weak_probs": _numpy(views[0]),
             "strong_probs": _numpy(strong),
@@ -82,7 +85,7 @@ class Probe:
             "strong_lse": _numpy(strong_lse),
             "guess": _numpy(sharpen(view_probs.mean(dim=1), self.temperature)),
             "pseudo": _numpy(pseudo).astype(np.int16),
-            "mask": _numpy(confidence >= threshold.to(confidence.device)[pseudo]).astype(np.uint8),
+            "mask": _numpy(kept).astype(np.uint8),
             "threshold": _numpy(threshold),
             "count": _numpy(count),
         }

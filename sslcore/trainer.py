@@ -128,6 +128,7 @@ def cut(config: RunConfig, images: ImageSet, generator: torch.Generator) -> Spli
         images.num_classes,
         num_labels=config.data.labels,
         num_val=config.data.val,
+        num_wrong=config.data.wrong,
         include_labeled=cfg.include_labeled(config),
         generator=generator,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ class Split:
     labeled: Tensor  # (n,)
     unlabeled: Tensor  # (m,): may hold the labelled ones too, never a validation image
     val: Tensor  # (v,)
+    # (w,), labelled images that training is told a wrong class of; not part of a checkpoint, the config decides it
+    mislabeled: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
 
 def make_split(
@@ -35,13 +37,15 @@ def make_split(
     *,
     num_labels: int,
     num_val: int,
+    num_wrong: int = 0,
     include_labeled: bool,
     generator: torch.Generator,
 ) -> Split:
     """Split the training images; labels (N,) int64, -1 = truth unknown, these are never labelled nor validated on.
 
     The counts of two classes differ by at most one as long as no class runs out. Draws from `generator` (CPU) do not
-    depend on the numbers asked for. ConfigError where the images do not suffice; the unlabelled part may be empty.
+    depend on the numbers asked for. The first `num_wrong` of the labelled sequence are the
+    mislabelled ones. ConfigError where the images do not suffice; the unlabelled part may be empty.
     """
     labels = labels.cpu()
     order = torch.randperm(num_classes, generator=generator)
@@ -58,7 +62,16 @@ def make_split(
     pool = ~validates
     if not include_labeled:
         pool[labeled] = False
-    return Split(labeled.sort().values, torch.nonzero(pool).flatten(), val.sort().values)
+    wrong = labeled[:num_wrong].sort().values
+    return Split(labeled.sort().values, torch.nonzero(pool).flatten(), val.sort().values, wrong)
+
+
+def taught_labels(truth: Tensor, split: Split, num_classes: int) -> Tensor:
+    """Return the labels that training is given, (N,) int64: the truth, but of the mislabelled images the next class."""
+    if not len(split.mislabeled):
+        return truth
+    wrong = split.mislabeled.to(truth.device)
+    return truth.index_copy(0, wrong, (truth[wrong] + 1) % num_classes)
 
 
 def _check(total: int, num_classes: int, num_labels: int, num_val: int, per_class: list[int]) -> None:

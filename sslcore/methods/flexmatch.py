@@ -45,6 +45,10 @@ class FlexMatch(nn.Module):
         beta = sigma / most.clamp(min=1)  # nothing recorded: 0, not 0 / 0
         return status_to_share(beta, self.config.mapping) * self.config.threshold
 
+    def keep(self, confidence: Tensor, targets_u: Tensor) -> Tensor:
+        """Return which pseudo-labels are kept, (n,) bool: the confidence reaches the threshold of its own class."""
+        return confidence >= self.thresholds(self.counts())[targets_u]
+
     def step(self, model: nn.Module, batch: Batch, step: int) -> StepOutput:
         """Return the FlexMatch loss of one batch and record its confident classes."""
         u_w, u_s = batch.u
@@ -54,7 +58,7 @@ class FlexMatch(nn.Module):
         loss_x = F.cross_entropy(logits_x, batch.y)
         probs_u = logits_u_w.detach().softmax(dim=-1)  # (mu*B, C)
         confidence, targets_u = probs_u.max(dim=-1)
-        mask = (confidence >= self.thresholds(self.counts())[targets_u]).float()
+        mask = self.keep(confidence, targets_u).float()
         loss_u = (F.cross_entropy(logits_u_s, targets_u, reduction="none") * mask).mean()  # Eq. 8
         loss = loss_x + self.config.lambda_u * loss_u  # Eq. 9
 

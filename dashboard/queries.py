@@ -200,6 +200,8 @@ def marks(events: Sequence[ev.Event]) -> tuple[tuple[int, str], ...]:
             found += [(event.step, f"{name.rpartition('.')[2]} = {short(value)}") for name, value in event.data.items()]
         elif event.kind in ("pause", "stop", "fork"):
             found.append((event.step, event.kind))
+        elif number and events[number - 1].kind == "fork":
+            continue  # that it was queued is part of the fork
         elif event.kind == "state" and event.data.get("state") == ev.QUEUED and number and event.step:
             found.append((event.step, "step" if "until" in event.data else "resume"))
     return tuple(found)

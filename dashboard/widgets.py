@@ -33,9 +33,16 @@ def pick_run(found: list[Run]) -> Run | None:
         st.session_state["pick_run"] = run.id
     picked = st.selectbox(
         "Run", list(by_id), key="pick_run", on_change=to_url,
-        format_func=lambda run_id: f"{title(by_id[run_id])} · seed {by_id[run_id].seed} · {by_id[run_id].state}",
+        format_func=lambda run_id: _label(by_id[run_id]),
     )  # fmt: skip
     return by_id.get(picked, run)
+
+
+def _label(run: Run) -> str:
+    """A line that no other run has: Streamlit tells the options of a list apart by their words."""
+    made = run.summary.get("fork")
+    fork = f" · fork at step {made['step']:,}" if made else ""
+    return f"{title(run)} · seed {run.seed}{fork} · {run.state} · {run.id.rpartition('-')[2]}"
 
 
 def state_pill(run: Run) -> None:

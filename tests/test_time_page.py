@@ -245,6 +245,14 @@ def test_a_fork_says_where_it_comes_from(store: Store) -> None:
     assert ["forked here, at step 20", "fork"] in [mark[1:] for mark in slider(page(run=run_id))["marks"]]
     assert replay.setting(store.run(run_id), "method.threshold", 10) == 0.9
     assert (20, "fork") in queries.snapshot(store.run(run_id)).marks
+    queued = ev.Event(20, 0.0, "state", {"state": ev.QUEUED})
+    assert queries.marks([ev.Event(20, 0.0, "fork", {}), queued, queued]) == ((20, "fork"), (20, "resume"))
+
+
+def test_two_runs_alike_have_two_names_in_the_list(store: Store) -> None:
+    first, second = travelled(store), travelled(store)
+    options = page(run=first).selectbox(key="pick_run").options
+    assert len(set(options)) == 2 and {option[-6:] for option in options} == {first[-6:], second[-6:]}
 
 
 def test_a_deleted_run_leads_to_another(store: Store, tmp_path: Path) -> None:

@@ -42,14 +42,27 @@ class Tile:
     right: bool | None = None  # None: the truth is not known
 
 
-def contact_sheet(tiles: Sequence[Tile], columns: int = 4, theme: str = "light") -> bytes:
-    """Return the tiles as one PNG with a transparent ground; `theme` ("light", "dark") picks the ink."""
-    columns = max(1, min(columns, len(tiles)))
-    rows = -(-len(tiles) // columns) if tiles else 1
+def contact_sheet(tiles: Sequence[Tile], columns: int = 4, theme: str = "light", slots: int = 0) -> bytes:
+    """Return the tiles as one PNG with a transparent ground; `theme` ("light", "dark") picks the ink.
+
+    `slots`: room for so many tiles even if there are fewer, so that a page doesn't jump.
+    """
+    columns = max(1, min(columns, max(len(tiles), slots)))
+    rows = max(1, -(-max(len(tiles), slots) // columns))
     sheet = Image.new("RGBA", (columns * (SIDE + GAP) + GAP, rows * (TILE + GAP) + GAP), (0, 0, 0, 0))
     for i, tile in enumerate(tiles):
         _draw_tile(sheet, tile, GAP + i % columns * (SIDE + GAP), GAP + i // columns * (TILE + GAP), theme)
     return _png(sheet)
+
+
+def picture_sheet(pictures: Sequence[np.ndarray], columns: int, rows: int, side: int = 96, gap: int = 8) -> bytes:
+    """Return plain pictures, (H, W, channels) uint8 each, as one PNG of a fixed size with a transparent ground."""
+    sheet = Image.new("RGBA", (columns * (side + gap) - gap, rows * (side + gap) - gap), (0, 0, 0, 0))
+    for i, picture in enumerate(pictures[: columns * rows]):
+        sheet.alpha_composite(as_picture(picture, side), (i % columns * (side + gap), i // columns * (side + gap)))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
 
 
 def as_picture(image: np.ndarray, side: int = SIDE) -> Image.Image:

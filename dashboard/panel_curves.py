@@ -18,10 +18,10 @@ from sslcore.events import ACTIVE, PAUSED, QUEUED, Run
 
 CHART_HEIGHT = 300
 CARDS = {  # method -> what it has something to say in, after the losses
-    "supervised": ("accuracy", "parts"),
-    "mixmatch": ("accuracy", "parts", "mask", "pseudo"),
-    "fixmatch": ("accuracy", "parts", "mask", "coverage", "pseudo"),
-    "flexmatch": ("accuracy", "parts", "mask", "coverage", "threshold", "lanes", "pseudo"),
+    "supervised": ("accuracy", "parts", "numbers"),
+    "mixmatch": ("accuracy", "parts", "numbers", "mask", "pseudo"),
+    "fixmatch": ("accuracy", "parts", "numbers", "mask", "coverage", "pseudo"),
+    "flexmatch": ("accuracy", "parts", "numbers", "mask", "coverage", "threshold", "lanes", "pseudo"),
 }
 Origin = tuple[Snapshot, int] | None  # of a fork: the curves of its original, and where it left them
 BY_CLASS = ("threshold", "lanes", "pseudo")
@@ -49,12 +49,33 @@ def curves(run: Run, now: Snapshot) -> None:
             title, about = text.CHARTS[f"mask/{run.method}" if kind == "mask" else kind]
             st.markdown(f"**{title}**")
             st.caption(about)
+            if kind == "numbers":
+                with st.container(height=CHART_HEIGHT, border=False):
+                    st.markdown(numbers(now) or "Begins with the first evaluation")
+                continue
             drawn = _figure(
                 kind, now, run.steps,
                 names if kind in BY_CLASS else (), tau, chosen if kind in BY_CLASS else (), log=log and kind == "parts", smooth=smooth,
                 origin=origin if kind in branch.KINDS else None,
             )  # fmt: skip
             _chart(run, kind, drawn)
+
+
+def numbers(now: Snapshot) -> str:
+    """Loss, top-1 and top-5 of every part at the last evaluation, EMA and raw, as a table in markdown; empty before the first."""
+    rows = []
+    for part, title in text.PARTS.items():
+        for suffix, weights in (("", "EMA"), ("/raw", "raw")):
+            loss, top1, top5 = (now.last(f"eval/{part}/{what}{suffix}") for what in ("loss", "accuracy", "top5"))
+            if loss is not None or top1 is not None:
+                cells = [
+                    "\u2013" if loss is None else f"{loss:.3f}",
+                    *(text.percent(top) or "\u2013" for top in (top1, top5)),
+                ]
+                rows.append(f"| {title} | {weights} | " + " | ".join(cells) + " |")
+    if not rows:
+        return ""
+    return "\n".join(["| | weights | loss | top-1 | top-5 |", "|:--|:--|--:|--:|--:|", *rows])
 
 
 def _choose(names: tuple[str, ...]) -> tuple[int, ...]:

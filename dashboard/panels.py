@@ -1,24 +1,18 @@
-"""The live part of the Train page beside its curves: progress, verdict, tiles and the sheet of images of one run.
+"""The live part of the Train page above its curves: progress, verdict and tiles of one run.
 
-Everything is drawn at every tick in the same order and at the same height, so that nothing jumps; figures and sheets
-are kept by (run, version, view), so that a tick without news, or another tab, costs next to nothing.
+Everything is drawn at every tick in the same order and at the same height, so that nothing jumps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
-
 import streamlit as st
 
-from dashboard import images, notes, queries, text, widgets
+from dashboard import notes, queries, text, widgets
 from dashboard.live_chart import preload
 from dashboard.live_tiles import Tile, live_tiles
 from dashboard.queries import Snapshot
 from sslcore.events import Run
 
-SHEET = 16  # images shown; the first of the probe, always the same ones
-STRIP = 4  # images in one picture: two pictures stand side by side, or one below the other on a phone
 THRESHOLDED = ("fixmatch", "flexmatch")
 
 
@@ -71,50 +65,6 @@ def tiles(run: Run, now: Snapshot) -> None:
         course = tuple(round(point, 4) for point in now.history(name))
         found.append(Tile(label, shown or "\u2013", text.TILE_HELP[about], course, None if about == "loss" else 1.0))
     live_tiles(found, key="tiles")
-
-
-def sheet(run: Run, theme: str) -> None:
-    """The unlabelled images at the newest keyframe."""
-    with st.container(border=True, gap="xsmall", key="card_sheet"):
-        step = queries.last_keyframe(run.id)
-        frame = queries.keyframe(run.id, step) if step is not None else None
-        classes = frame["weak_probs"].shape[1] if frame else 0
-        strips = (
-            _strips(run.id, run.method, step, theme, tuple(queries.class_names(run, classes)))
-            if frame and step is not None
-            else ()
-        )
-        st.markdown(f"**{text.SHEET_TITLE}**" + (f", at step {text.number(step or 0)}" if strips else ""))
-        st.caption(text.SHEET_TEXT.get(run.method, "") if strips else text.SHEET_WAIT)
-        with st.grid(2, min_column_width=320):
-            for picture, about in strips:
-                st.image(picture, width="stretch", alt=about)
-        if strips:
-            st.caption(text.SHEET_KEY)
-
-
-@lru_cache(maxsize=8)
-def _strips(run_id: str, method: str, step: int, theme: str, names: tuple[str, ...]) -> tuple[tuple[bytes, str], ...]:
-    frame = queries.keyframe(run_id, step)
-    shown = tiles_of(frame, method, names) if frame else []
-    strips = [shown[first : first + STRIP] for first in range(0, len(shown), STRIP)]
-    return tuple((images.contact_sheet(strip, STRIP, theme), images.describe(strip)) for strip in strips)
-
-
-def tiles_of(frame: queries.Columns, method: str, names: Sequence[str], most: int = SHEET) -> list[images.Tile]:
-    """Turn a keyframe into tiles: what is kept and the threshold only where the method has them."""
-    found = []
-    for i in range(min(most, len(frame["weak_images"]), len(frame["strong_images"]))):
-        guess, truth = int(frame["pseudo"][i]), int(frame["unlabeled_truth"][i])
-        found.append(
-            images.Tile(
-                frame["weak_images"][i], frame["strong_images"][i], guess, names[guess], float(frame["weak_probs"][i].max()),
-                threshold=float(frame["threshold"][guess]) if method in THRESHOLDED else None,
-                kept=bool(frame["mask"][i]) if method != "supervised" else None,
-                right=guess == truth if truth >= 0 else None,
-            )
-        )  # fmt: skip
-    return found
 
 
 def verdict(run: Run, now: Snapshot) -> None:

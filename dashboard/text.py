@@ -103,6 +103,15 @@ CHARTS = {
         "Coverage against purity",
         "Right: more guesses kept; up: more of the kept are right. A good run ends in the upper right corner; one that sinks believes its errors.",
     ),
+    "numbers": ("Train, validation and test", "The last evaluation, without augmentation. EMA: the averaged weights."),
+    "guess": (
+        "MixMatch's guesses, before and after sharpening",
+        "Outline: the mean over the weak views; filled: sharpened, what MixMatch trains towards. The first images of the gallery above.",
+    ),
+    "confusion": (
+        "Confusion matrix",
+        "Test images: row = truth, column = prediction, colour = share of the row. Click a cell to see its images.",
+    ),
     "mask/fixmatch": (
         "Mask rate and purity",
         "Share of guesses kept, and share of the kept that are right. Purity falling while the mask opens: it believes its own errors.",
@@ -132,6 +141,8 @@ CHART_ALT = {
     "loss": "Line chart of the training losses over the steps",
     "accuracy": "Line chart of the accuracies over the steps, in percent",
     "parts": "Line chart of the losses on test, validation and labelled images over the steps",
+    "guess": "Bar charts of the class probabilities of six unlabelled images, before and after sharpening",
+    "confusion": "Confusion matrix of the test images: rows are the true classes, columns the predicted ones",
     "coverage": "Path of purity over mask rate during the run, its newest point marked",
     "mask": "Line chart of mask rate, purity and confidence of the pseudo-labels over the steps, in percent",
     "threshold": "Line chart of FlexMatch's threshold of each class over the steps",
@@ -157,6 +168,10 @@ SHEET_TEXT = {
     "supervised": "Supervised learns nothing from these images; this is what it would guess. Top: weak view, below: strong view.",
 }
 SHEET_KEY = "Disc with tick: right. Square with cross: wrong (the hidden label, for your eyes only). Framed: kept. Faded: not kept, not learnt from."
+PARTS = {"train": "Labelled (train)", "val": "Validation", "test": "Test"}
+CELL_TITLE = "Images of one cell"
+CELL_TEXT = "Click a cell of the matrix, or choose it here: test images of one class and what they are taken for."
+SHARPEN_HELP = "p_c^(1/T) / sum of p_k^(1/T): with T below 1 the likeliest class gains, so the guess says more clearly what it already leans to."
 SHEET_WAIT = "The images appear with the first evaluation."
 
 RUNS_TEXT = "Every run of this folder, newest first. The accuracies are those of the last evaluation, one seed each."

@@ -14,7 +14,7 @@ from sslcore import keyframes, presets
 from sslcore.config import RunConfig
 from sslcore.store import Store
 
-CLASSES, PROBES, SIDE = 10, 64, 16
+CLASSES, PROBES, SIDE, TEST = 10, 64, 16, 360
 DEAD = {"pid": 4_000_000, "process": "a process that is gone"}
 TRACEBACK = (
     'Traceback (most recent call last):\n  File "trainer.py", line 1, in train\nRuntimeError: out of *memory* <b>'
@@ -115,14 +115,23 @@ def add_keyframe(folder: Path, step: int, method: str, constants: bool = True, c
                 "unlabeled_truth": truth,
                 "weak_images": images,
                 "strong_images": images[:, :, ::-1],
+                "test_index": np.arange(PROBES),
+                "test_truth": (np.arange(TEST) % classes).astype(np.int16),
             },
         )
     probs = generator.dirichlet(np.full(classes, 0.2), PROBES).astype(np.float32)
     threshold = np.full(classes, 0.7 if method in ("fixmatch", "flexmatch") else 0.0, np.float32)
     pseudo = probs.argmax(axis=1).astype(np.int16)
     mask = (probs.max(axis=1) >= threshold[pseudo]).astype(np.uint8)
-    keyframes.write(
-        folder,
-        step,
-        {"weak_probs": probs, "strong_probs": probs, "pseudo": pseudo, "mask": mask, "threshold": threshold},
-    )
+    views = np.stack([probs, probs[:, ::-1]], axis=1)
+    squared = views.mean(axis=1) ** 2
+    test_truth = np.arange(TEST) % classes
+    test_pred = np.where(generator.random(TEST) < 0.9, test_truth, (test_truth + 1) % classes)
+    confusion = np.zeros((classes, classes), np.int32)
+    np.add.at(confusion, (test_truth, test_pred), 1)
+    frame = {
+        "weak_probs": probs, "strong_probs": probs, "view_probs": views, "guess": squared / squared.sum(axis=1, keepdims=True),
+        "pseudo": pseudo, "mask": mask, "threshold": threshold,
+    }  # fmt: skip
+    evaluated = {"test_pred": test_pred.astype(np.uint8), "confusion": confusion} if step else {}
+    keyframes.write(folder, step, frame | evaluated)

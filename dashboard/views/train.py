@@ -4,7 +4,7 @@ import time
 
 import streamlit as st
 
-from dashboard import fork_form, panel_curves, panels, queries, text, widgets
+from dashboard import fork_form, panel_curves, panel_images, panels, queries, text, widgets
 from dashboard.settings_form import Choice, settings_form
 from sslcore.events import ACTIVE, QUEUED, Run
 from sslcore.store import StoreError
@@ -95,7 +95,7 @@ def live(run_id: str, state: str, young: bool, busy: tuple[tuple[str, str], ...]
     panels.verdict(run, now)
     panels.tiles(run, now)
     panel_curves.curves(run, now)
-    panels.sheet(run, st.context.theme.type or "light")
+    panel_images.show(run, st.context.theme.type or "light")
 
 
 def watch(busy: tuple[tuple[str, str], ...]) -> None:

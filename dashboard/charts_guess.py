@@ -46,7 +46,7 @@ def sharpening(
         top = float(max(mean[best], guess[best] if sharpened else 0.0))
         notes.append(note(short_name(names[best]), x=float(at[list(shown).index(best)]), y=top, yanchor="bottom"))
         words = f"entropy {entropy(mean):.2f}" + (f" \u2192 {entropy(guess):.2f}" if sharpened else "")
-        notes.append(note(words, x=middle, y=1.2, yanchor="top"))
+        notes.append(note(words, x=middle, y=1.36, yanchor="top"))
     told = "%{customdata[0]}: mean of the views %{customdata[1]:.1%}, sharpened %{customdata[2]:.1%}<extra></extra>"
     colors = before.pop("color")
     outline = {"color": ["rgba(0,0,0,0)"] * len(colors), "line": {"color": colors, "width": 2}}
@@ -67,7 +67,7 @@ def sharpening(
     figure = new(traces if pictures else [])
     figure["layout"] |= {
         "xaxis": {"range": [-1.5, max(place - GAP + 0.5, 1.0)], "showticklabels": False, "showgrid": False, "fixedrange": True, "title": {"text": ""}},
-        "yaxis": {"range": [0, 1.2], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True},
+        "yaxis": {"range": [0, 1.36], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True},
         "barmode": "overlay", "bargap": 0, "hovermode": "closest", "showlegend": False, "images": pictures, "annotations": notes,
         "margin": {"l": 58, "r": 14, "t": 8, "b": 104},
     }  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import notes, queries, text, widgets
+from dashboard import live_settings, notes, queries, text, widgets
 from dashboard.live_chart import preload
 from dashboard.live_tiles import Tile, live_tiles
 from dashboard.queries import Snapshot
@@ -46,6 +46,8 @@ def _progress(run: Run, now: Snapshot) -> None:
             + (f", {text.plural(threads, 'thread')}" if device == "cpu" and threads else "")
         )
     st.caption(" · ".join(parts))
+    if changed := live_settings.told(now):
+        st.caption(changed)
 
 
 def tiles(run: Run, now: Snapshot) -> None:

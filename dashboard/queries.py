@@ -9,7 +9,7 @@ import json
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -299,6 +299,31 @@ def seconds_per_step(found: list[ev.Run], config: RunConfig) -> float | None:
         ):
             return run.seconds / run.step
     return None
+
+
+def estimate(found: list[ev.Run], config: RunConfig) -> tuple[float, str] | None:
+    """Seconds that a run will take, and the method of another run from which that is reckoned ("" if from one of its kind).
+
+    Without a like run the newest with the same network and data on this machine counts, scaled by the images a step. None if there is none.
+    """
+    steps = config.train.steps
+    if each := seconds_per_step(found, config):
+        return each * steps, ""
+    for run in found:
+        raw, device = run.config, run.summary.get("device")
+        same = raw.get("model") == asdict(config.model) and run.data == config.data.source and run.host == HOST
+        if same and config.train.device in ("auto", device) and run.step >= 20 and run.seconds > 0:
+            theirs = run.summary.get("images_per_step")
+            if theirs:
+                return run.seconds / run.step * images_per_step(config) / theirs * steps, run.method
+    return None
+
+
+def images_per_step(config: RunConfig) -> int:
+    """Views that pass the network in one step, as `Trainer.images_per_step`: known here without torch."""
+    method = config.method
+    views = {"mixmatch": getattr(method, "views", 0), "fixmatch": 2, "flexmatch": 2}.get(method.name, 0)
+    return config.train.batch * (1 + views * getattr(method, "mu", 0))
 
 
 def time_left(run: ev.Run, points: Columns, window: int = 40) -> float | None:

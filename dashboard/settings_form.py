@@ -8,7 +8,6 @@ brings back what was typed. Only what differs from the preset is passed on.
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -36,18 +35,23 @@ BIND: Final = "query-params"
 
 @dataclass(frozen=True)
 class Choice:
-    """What the form says: a config, or one sentence about what is wrong with it."""
+    """What the form says: a config, or one sentence about what is wrong with it. `refused`: what the address asked for and can't be."""
 
     preset: str
     config: RunConfig | None
     problem: str = ""
+    refused: tuple[str, ...] = ()
 
 
 def settings_form() -> Choice:
     """Draw the form where the caller stands and return what it says."""
     names = list(presets.PRESETS)
+    titles = [presets.PRESETS[name].title for name in names]
+    _look_label("preset", titles, "Preset", presets.PRESETS[presets.DEFAULT].title)
+    _look_label("method", list(text.METHODS.values()), "Method", text.METHODS["flexmatch"])
     preset = st.selectbox(
         "Preset", names, index=names.index(presets.DEFAULT), format_func=lambda name: presets.PRESETS[name].title, key="preset", bind=BIND,
+        on_change=_forget, args=("preset",),
         help="A starting point: data, network, schedule. Everything below can be changed.",
     )  # fmt: skip
     if preset not in presets.PRESETS:
@@ -55,7 +59,7 @@ def settings_form() -> Choice:
     st.caption(presets.PRESETS[preset].note)
     method = st.segmented_control(
         "Method", list(text.METHODS), default="flexmatch", required=True, format_func=text.METHODS.__getitem__, key="method", bind=BIND,
-        width="stretch", wrap=True, help=text.METHOD_HELP,
+        on_change=_forget, args=("method",), width="stretch", wrap=True, help=text.METHOD_HELP,
     )  # fmt: skip
     base = presets.build(preset, method if method in text.METHODS else "flexmatch")
     prefix = "" if preset == presets.DEFAULT else f"{preset}."
@@ -65,14 +69,20 @@ def settings_form() -> Choice:
     with left:
         wanted["data.labels"] = _number(base, "data.labels", f"{prefix}labels", "Labels", step=10)
         wanted["train.steps"] = _number(
-            base, "train.steps", f"{prefix}steps", "Steps", step=_whole_step(base.train.steps)
+            base, "train.steps", f"{prefix}steps", "Steps", step=text.step_of(int, base.train.steps)
         )
     with right:
         wanted["train.seed"] = _number(base, "train.seed", "seed", "Seed", step=1)
         spec = cfg.find(base, "train.device")
+        _look_label(
+            "device",
+            [text.DEVICES.get(name, name) for name in spec.metadata["choices"]],
+            "Device",
+            text.DEVICES["auto"],
+        )
         wanted["train.device"] = st.selectbox(
             "Device", list(spec.metadata["choices"]), format_func=lambda name: text.DEVICES.get(name, name), key="device", bind=BIND,
-            help=spec.metadata["help"],
+            on_change=_forget, args=("device",), help=spec.metadata["help"],
         )  # fmt: skip
     with st.expander("Advanced settings", icon=":material/tune:"):
         wanted |= _advanced(base, prefix, wanted["data.source"])
@@ -87,17 +97,57 @@ def settings_form() -> Choice:
         ):
             raise ConfigError(f"There is no folder {text.shorten(wanted['data.source'].removeprefix('folder:'), 120)}.")
         changes = {path: value for path, value in wanted.items() if value != known[path]}
-        return Choice(preset, presets.build(preset, base.method.name, changes))
+        return Choice(preset, presets.build(preset, base.method.name, changes), refused=_told())
     except ConfigError as problem:
-        return Choice(preset, None, str(problem))
+        return Choice(preset, None, str(problem), refused=_told())
+
+
+# Streamlit drops a value of the address that a widget can't hold without a word: so each is read before its widget is drawn.
+
+
+def _look(key: str, spec: dataclasses.Field[Any], name: str, fallback: Any) -> None:
+    """Remember what the address asks of a setting, if it can't be."""
+    raw = st.query_params.get(key)
+    if not raw:
+        return
+    kind, _ = cfg.field_type(spec)
+    try:
+        whole = kind is int and float(raw).is_integer()
+    except ValueError:
+        whole = False
+    try:
+        cfg.check(name, spec, cfg.parse(name, spec, str(int(float(raw))) if whole else raw))
+    except ConfigError as problem:
+        _refuse(key, str(problem), fallback)
+
+
+def _look_label(key: str, labels: list[str], name: str, fallback: str) -> None:
+    """The same for a list, whose words stand in the address."""
+    raw = st.query_params.get(key)
+    if raw and raw not in labels:
+        _refuse(key, f"{name} must be one of {', '.join(labels)}, got {text.shorten(repr(raw))}", fallback)
+
+
+def _refuse(key: str, problem: str, fallback: Any) -> None:
+    used = "nothing" if fallback is None else text.escape(str(fallback))
+    st.session_state.setdefault("refused", {})[key] = text.REFUSED.format(text.escape(problem), used)
+
+
+def _forget(key: str) -> None:
+    st.session_state.setdefault("refused", {}).pop(key, None)
+
+
+def _told() -> tuple[str, ...]:
+    return tuple(st.session_state.get("refused", {}).values())
 
 
 def _source(base: RunConfig, prefix: str) -> str:
     options = list(text.DATA)
     preset = base.data.source.partition(":")[0]
+    _look_label(f"{prefix}data", list(text.DATA.values()), "Data", text.DATA[preset])
     picked = st.selectbox(
         "Data", options, index=options.index(preset), format_func=text.DATA.__getitem__, key=f"{prefix}data", bind=BIND,
-        help="\n\n".join(f"**{text.DATA[name]}**: {about}" for name, about in text.DATA_HELP.items()),
+        on_change=_forget, args=(f"{prefix}data",), help="\n\n".join(f"**{text.DATA[name]}**: {about}" for name, about in text.DATA_HELP.items()),
     )  # fmt: skip
     if picked != "folder":
         return str(picked)
@@ -149,14 +199,16 @@ def _widget(base: RunConfig, path: str, spec: dataclasses.Field[Any], prefix: st
     key = prefix + owner + (name if section == "method" else path)
     kind, _ = cfg.field_type(spec)
     default, about = getattr(getattr(base, section), name), f"{spec.metadata['help']} ({cfg.allowed(spec)})"
-    label = name.replace("_", " ").capitalize() + (f" ({spec.metadata['unit']})" if spec.metadata["unit"] else "")
+    label = text.setting_name(path) + (f" ({spec.metadata['unit']})" if spec.metadata["unit"] else "")
+    _look(key, spec, path, default)
+    kept: dict[str, Any] = {"key": key, "bind": BIND, "help": about, "on_change": _forget, "args": (key,)}
     if kind is bool:
-        return st.toggle(label, value=default, key=key, bind=BIND, help=about)
+        return st.toggle(label, value=default, **kept)
     if spec.metadata["choices"]:
         options = list(spec.metadata["choices"])
         index = None if default is None else options.index(default)
-        return st.selectbox(label, options, index=index, key=key, bind=BIND, help=about, placeholder="the preset's")
-    return _number(base, path, key, label, step=_step(kind, default), about=about)
+        return st.selectbox(label, options, index=index, placeholder="the preset's", **kept)
+    return _number(base, path, key, label, step=text.step_of(kind, default), about=about)
 
 
 def _number(base: RunConfig, path: str, key: str, label: str, *, step: float, about: str = "") -> Any:
@@ -164,19 +216,10 @@ def _number(base: RunConfig, path: str, key: str, label: str, *, step: float, ab
     kind, _ = cfg.field_type(spec)
     section, name = path.split(".", 1)
     default, low, high = getattr(getattr(base, section), name), spec.metadata["low"], spec.metadata["high"]
+    _look(key, spec, path, default)
     return st.number_input(
         label, min_value=None if low is None else kind(low), max_value=None if high is None else kind(high), value=default, step=kind(step),
         format="%d" if kind is int else "%g", key=key, bind=BIND, placeholder="the preset's",
+        on_change=_forget, args=(key,),
         help=about or f"{spec.metadata['help']} ({cfg.allowed(spec)})",
     )  # fmt: skip
-
-
-def _step(kind: type, default: float | None) -> float:
-    """What a press of + adds: a whole number, or the size of the default's first digit."""
-    if kind is int:
-        return _whole_step(int(default or 0))
-    return 0.05 if not default or 0.1 <= default <= 1 else 10.0 ** math.floor(math.log10(default))
-
-
-def _whole_step(default: int) -> int:
-    return max(1, 10 ** int(math.log10(max(default, 1))) // 2) if default >= 100 else 1

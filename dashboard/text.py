@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 
 PAGES = {
@@ -40,6 +41,16 @@ BUTTONS = {  # label, icon, help
     "step": ("Step", ":material/skip_next:", "Take one step and pause again"),
     "stop": ("Stop", ":material/stop:", "Save a checkpoint and end; it can be resumed"),
 }
+
+STEPS_HELP = "How many steps a press of Step takes before the run pauses again"
+CHANGE_HELP = "Change a setting of this run while it trains"
+CHANGE_TITLE = "Change while it trains"
+CHANGE_RUNNING = "Takes effect at the next step. Every chart marks the step, and the run is no longer counted among its unchanged likes."
+CHANGE_RESTING = "Takes effect with the first step after Resume or Step, and is marked on every chart."
+ESTIMATE_ALIKE = "About **{}** on this machine, judging by your last run of this kind."
+ESTIMATE_SCALED = "About **{}** on this machine, reckoned from a {} run by the images a step."
+ESTIMATE_NONE = "How long it takes isn't known yet: nothing like it was trained on this machine. It is told some seconds after Start."
+REFUSED = "{}. It came with the address; **{}** is used instead, all else is as asked for."
 
 STATE_LINES = {
     "queued": "This run waits for the one before it; on one machine they train one after the other.",
@@ -179,6 +190,18 @@ RUNS_EMPTY = "There is no run yet. The Train page starts one with a single click
 RUNS_PICK = "Tick a row to open or delete it."
 RUNS_ALT = "Table of all runs with state, method, data, labels, seed, progress, accuracies and time"
 BEST_HELP = "Test accuracy of the weights that were best on the validation part, where the run has one."
+
+
+def setting_name(path: str) -> str:
+    """Name of a setting for a person: "Threshold" for `method.threshold`."""
+    return path.rpartition(".")[2].replace("_", " ").capitalize()
+
+
+def step_of(kind: type, value: float | None) -> float:
+    """What a press of + adds: a whole number, or the size of the value's first digit."""
+    if kind is int:
+        return max(1, 10 ** int(math.log10(max(int(value or 0), 1))) // 2) if (value or 0) >= 100 else 1
+    return 0.05 if not value or 0.1 <= value <= 1 else 10.0 ** math.floor(math.log10(value))
 
 
 def escape(text: str) -> str:

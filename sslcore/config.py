@@ -16,8 +16,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sslcore.settings import ConfigError, check, field_type, parse, setting, short
+from sslcore.settings import ConfigError, field_type, setting, short
 from sslcore.settings import allowed as allowed
+from sslcore.settings import check as check
+from sslcore.settings import parse as parse
 
 METHOD_NAMES = ("supervised", "mixmatch", "fixmatch", "flexmatch")
 DATA_SOURCES = ("digits", "shapes", "cifar10", "folder:PATH")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from dashboard import charts, charts_classes, figures, theme
+from dashboard import charts, charts_classes, charts_guess, figures, theme
+from dashboard.live_chart import encode
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = np.arange(1, 51)
@@ -32,6 +34,14 @@ TRAIN = columns("train/loss", "train/loss_x", "train/loss_u", "train/mask_rate",
 EVALS = columns("eval/test/accuracy", "eval/test/accuracy/raw", "eval/train/accuracy", "eval/val/accuracy")
 LEVELS = np.random.default_rng(1).random((50, 10)).astype(np.float32)
 
+VIEWS = np.random.default_rng(2).dirichlet(np.ones(10), (8, 2))  # (images, K, C)
+SQUARED = VIEWS.mean(axis=1) ** 2  # T = 0.5
+GUESSES = {
+    "view_probs": VIEWS,
+    "guess": SQUARED / SQUARED.sum(axis=1, keepdims=True),
+    "weak_images": np.zeros((8, 16, 16, 1), np.uint8),
+}
+
 FIGURES = {
     "loss": charts.losses(TRAIN, 100),
     "loss log": charts.losses(TRAIN, 100, log=True, smooth=True, marks=[(20, "optim.lr = 0.1")]),
@@ -43,6 +53,9 @@ FIGURES = {
     "parts": charts.part_losses(columns("eval/test/loss", "eval/test/loss/raw", "eval/train/loss"), 100, log=True),
     "coverage": charts.coverage(TRAIN, smooth=True),
     "confusion": charts_classes.confusion(np.arange(100).reshape(10, 10), NAMES),
+    "guess": charts_guess.sharpening(GUESSES, NAMES, [3, 0, 5], sharpened=True),
+    "guess before": charts_guess.sharpening(GUESSES, NAMES, [3], sharpened=False),
+    "nothing yet: guess": charts_guess.sharpening({}, [], [], sharpened=True),
     "confusion of many": charts_classes.confusion(np.eye(40, dtype=int), [f"class {c}" for c in range(40)]),
     "lanes": charts.lanes(LEVELS[-1], np.arange(11.0), NAMES, 0.95),
     "lanes without counts": charts.lanes(LEVELS[-1], np.zeros(0), NAMES, 0.95),
@@ -216,6 +229,35 @@ def test_a_confusion_matrix_shows_counts_and_the_share_of_its_row() -> None:
     assert grid["z"] == [[0.75, 0.25], [0.0, 0.0]] and grid["customdata"] == [[3, 1], [0, 0]]
     assert grid["text"] == [["3", "1"], ["", ""]] and grid["texttemplate"] == "%{text}"
     assert grid["hovertext"][0][1] == "&lt;b&gt; taken for b<br>1 image"
+
+
+def test_guesses_are_drawn_for_the_same_images_before_and_after() -> None:
+    before, after = FIGURES["guess"]["data"]
+    assert before["x"] == after["x"] and len(before["x"]) == 30
+    assert np.allclose(decode(before["y"]), VIEWS.mean(axis=1)[[3, 0, 5]].ravel())
+    assert np.allclose(decode(after["y"]), GUESSES["guess"][[3, 0, 5]].ravel())
+    told = [note["text"] for note in FIGURES["guess"]["layout"]["annotations"] if "entropy" in note["text"]]
+    mean, guess = VIEWS.mean(axis=1)[3], GUESSES["guess"][3]
+    assert told[0] == f"entropy {-(mean * np.log(mean)).sum():.2f} \u2192 {-(guess * np.log(guess)).sum():.2f}"
+    assert len(FIGURES["guess"]["layout"]["images"]) == 3 and len(FIGURES["guess before"]["data"]) == 1
+
+
+def test_what_is_sent_holds_each_array_once() -> None:
+    figure = charts.losses(TRAIN, 100)
+    sent = json.loads(encode(figure))
+    restored = [
+        {
+            name: {"dtype": "f4", "bdata": sent["arrays"][value["ref"]]}
+            if isinstance(value, dict) and "ref" in value
+            else value
+            for name, value in trace.items()
+        }
+        for trace in sent["data"]
+    ]
+    assert restored == json.loads(json.dumps(figure["data"])) and sent["layout"] == json.loads(
+        json.dumps(figure["layout"])
+    )
+    assert len(sent["arrays"]) == 4  # the steps, and three losses
 
 
 def test_chosen_classes_are_drawn_instead_of_the_extremes() -> None:

@@ -256,7 +256,7 @@ def test_waiting_runs_are_listed_in_their_order(store: Store) -> None:
     fill(store, ev.RUNNING)
     fill(store, ev.QUEUED, "mixmatch")
     fill(store, ev.QUEUED, "supervised")
-    listed = next(part.value for part in page().markdown if "Waiting" in part.value)
+    listed = words(page())
     assert listed.index("number 1:** MixMatch") < listed.index("number 2:** Supervised")
 
 
@@ -295,3 +295,132 @@ def test_a_folder_of_runs_that_can_not_be_used_is_one_sentence(tmp_path: Path, m
     config.set_option("server.enableStaticServing", True)
     at = AppTest.from_file(str(APP), default_timeout=30).run()
     assert not at.exception and "can't be used" in at.error[0].value.replace("\\", "")
+
+
+# -- the controls of the Train page ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "said", "used"),
+    [
+        ({"labels": "99999999999"}, "data.labels must be a whole number from 2", "40"),
+        ({"labels": "many"}, "data.labels must be a whole number", "40"),
+        ({"flexmatch.threshold": "1.5"}, "method.threshold must be a number from 0.0 to 1.0, got 1.5", "0.9"),
+        ({"method": "FlexMitch"}, "Method must be one of Supervised, MixMatch", "FlexMatch"),
+        ({"augment.preset": "paperr"}, "augment.preset must be one of paper", "paper"),
+    ],
+)
+def test_a_value_of_the_address_that_can_not_be_is_one_sentence_and_nothing_is_lost(
+    store: Store, params: dict[str, str], said: str, used: str
+) -> None:
+    at = page(seed="7", **params)
+    warnings = [str(part.value).replace("\\", "") for part in at.warning]
+    assert len(warnings) == 1 and said in warnings[0] and f"**{used}** is used instead" in warnings[0]
+    assert at.number_input(key="seed").value == 7 and not at.button(key="start").disabled
+    at.number_input(key="seed").set_value(8).run()
+    assert len(at.warning) == 1  # it stays until that setting is set
+    if "labels" in params:
+        at.number_input(key="labels").set_value(50).run()
+        assert not at.warning
+
+
+def test_values_of_the_address_that_can_be_are_not_complained_about(store: Store) -> None:
+    at = page(
+        method="MixMatch",
+        labels="30",
+        seed="5",
+        device="CPU",
+        **{"mixmatch.temperature": "0.25", "train.ema_warmup": "false"},
+    )
+    assert not at.warning and not at.error
+
+
+def test_the_time_is_reckoned_before_start(store: Store) -> None:
+    assert any("isn't known yet" in part.value for part in page().caption)
+    fill(store, ev.FINISHED, "flexmatch")
+    alike = page(preset=presets.PRESETS["smoke"].title, **{"smoke.steps": "1000"})
+    assert any("About **20 s**" in part.value and "of this kind" in part.value for part in alike.caption)
+
+
+def test_another_method_is_reckoned_by_its_images_a_step(store: Store) -> None:
+    run_id = fill(store, ev.FINISHED, "supervised")  # 10 images a step, 1/50 s
+    store.update(run_id, summary=store.run(run_id).summary | {"images_per_step": 10})
+    at = page(preset=presets.PRESETS["smoke"].title, method="FixMatch", **{"smoke.steps": "1000"})  # 10 + 2 x 20
+    assert any("About **1 min 40 s**" in part.value and "from a Supervised run" in part.value for part in at.caption)
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_images_per_step_are_those_of_the_trainer(method: str) -> None:
+    from sslcore import methods
+
+    config = presets.build("smoke", method)
+    views = len(methods.build(config.method, 10, 100).unlabeled_views)
+    assert queries.images_per_step(config) == config.train.batch * (1 + views * getattr(config.method, "mu", 0))
+
+
+def test_a_live_setting_is_changed_and_listed_with_its_step(store: Store) -> None:
+    run_id = fill(store, ev.RUNNING, "fixmatch")
+    at = page(run=run_id)
+    at.number_input(key=f"live.{run_id}.method.threshold.0.95").set_value(0.8)
+    at.button(key="apply").click().run()
+    assert not at.exception and not at.error
+    (posted,) = store.take(run_id)
+    assert (posted.name, posted.value) == ("set", {"method.threshold": 0.8})
+    store.add_event(run_id, 44, "set", posted.value)
+    told = [part.value.replace("\\", "") for part in page(run=run_id).caption if "Changed at" in part.value]
+    assert told == ["Changed at step 44: threshold 0.95 \u2192 0.8"]
+    marked = charts(page(run=run_id))["chart_loss"]["figure"]["layout"]
+    assert marked["shapes"][0]["x0"] == 44 and marked["annotations"][0]["text"] == "threshold = 0.8"
+
+
+def test_a_finished_run_can_not_be_changed(store: Store) -> None:
+    run_id = fill(store, ev.FINISHED, "fixmatch")
+    assert not [box for box in page(run=run_id).number_input if str(box.key).startswith("live.")]
+
+
+def test_step_takes_as_many_as_asked(store: Store) -> None:
+    run_id = fill(store, ev.PAUSED)
+    at = page(run=run_id, n="25")
+    at.button(key="step").click().run()
+    assert store.run(run_id).until == store.run(run_id).step + 25
+
+
+def test_a_waiting_run_is_cancelled_in_the_strip(store: Store) -> None:
+    running, waiting = fill(store, ev.RUNNING), fill(store, ev.QUEUED, "mixmatch")
+    at = page(run=running)
+    at.button(key=f"cancel_{waiting}").click().run()
+    assert store.run(waiting).state == ev.STOPPED and store.run(running).state == ev.RUNNING
+    assert not any(str(button.key).startswith("cancel_") for button in at.button)
+
+
+# -- its images and numbers --------------------------------------------------------------------------------------------
+
+
+def test_the_numbers_of_every_part_stand_in_a_table(store: Store) -> None:
+    fill(store, ev.RUNNING)
+    table = next(part.value for part in page().markdown if "top-5" in part.value)
+    assert "| Test | EMA | 0.130 | 97.0 % | 100.0 % |" in table and "| Labelled (train) | raw |" in table
+    assert "Validation" not in table
+
+
+@pytest.mark.parametrize(("show", "count"), [("Kept", 1), ("Wrong", 1), ("Kept and wrong first", 64)])
+def test_the_gallery_is_filtered_by_the_address(store: Store, show: str, count: int) -> None:
+    run_id = fill(store, ev.FINISHED, "fixmatch")
+    frame = queries.keyframe(run_id, 80)
+    assert frame is not None
+    from dashboard import gallery
+
+    key = next(key for key, words in gallery.FILTERS.items() if words == show)
+    expected = len(gallery.order(frame, key))
+    at = page(run=run_id, show=show)
+    assert any(part.value.startswith(f"{expected} of 64 images") for part in at.caption) and expected >= count
+    assert len(at.image) == 4  # the place of every picture stays filled
+
+
+def test_many_classes_can_be_searched(store: Store) -> None:
+    run_id = fill(store, ev.RUNNING, points=0, frames=False)
+    store.update(run_id, summary=store.run(run_id).summary | {"class_names": [f"plant {c}" for c in range(30)]})
+    wide = [ev.ArrayPoint("flex/threshold", 90, 2.0, [c / 30 for c in range(30)])]  # type: ignore[arg-type]
+    store.log(run_id, [], [*wide, ev.ArrayPoint("pseudo/count", 90, 2.0, [1.0] * 30)], step=50)  # type: ignore[arg-type]
+    lanes = charts(page(run=run_id))["chart_lanes"]["figure"]["data"][0]["y"]
+    assert lanes == [f"plant {c}" for c in (0, 1, 2, 3, 4, 25, 26, 27, 28, 29)]

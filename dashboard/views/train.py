@@ -5,6 +5,7 @@ import time
 import streamlit as st
 
 from dashboard import fork_form, panel_curves, panel_images, panels, queries, text, widgets
+from dashboard.live_settings import live_settings
 from dashboard.settings_form import Choice, settings_form
 from sslcore.events import ACTIVE, QUEUED, Run
 from sslcore.store import StoreError
@@ -14,6 +15,7 @@ FIRST, TICK, IDLE = (
     1.0,
     2.0,
 )  # seconds between two looks: before the first point, while it trains, while nothing does
+MOST_STEPS = 10_000  # that one press of Step may take
 TWICE = 1.5  # seconds in which a second press of Start with the same settings is the same press
 
 
@@ -37,8 +39,14 @@ def command(name: str, run: Run) -> None:
         st.session_state["ask_stop"] = run.id
         return
     engine = queries.engine()
-    action = {"pause": engine.pause, "resume": engine.resume, "step": engine.step, "stop": engine.stop}[name]
-    widgets.attempt(lambda: action(run.id))
+    steps = int(st.session_state.get("n", 1))
+    actions = {
+        "pause": engine.pause,
+        "resume": engine.resume,
+        "step": lambda run_id: engine.step(run_id, steps),
+        "stop": engine.stop,
+    }
+    widgets.attempt(lambda: actions[name](run.id))
 
 
 def toolbar(choice: Choice, run: Run | None) -> Run | None:
@@ -56,6 +64,11 @@ def toolbar(choice: Choice, run: Run | None) -> Run | None:
             st.button(
                 label, icon=icon, key=name, help=about, disabled=name not in can, on_click=command, args=(name, run)
             )
+            if name == "step":
+                st.number_input(
+                    "Steps", 1, MOST_STEPS, 1, key="n", bind="query-params", width=104, label_visibility="collapsed", help=text.STEPS_HELP
+                )  # fmt: skip
+        live_settings(run)
     return run
 
 
@@ -70,26 +83,39 @@ def heading(run: Run | None) -> None:
 
 
 def queue_strip(found: list[Run], shown: Run | None) -> None:
-    """Who else is at work, and who waits."""
+    """Who else is at work, and who waits, each with a button that takes it out of the queue."""
     others = [run for run in found if run.state in ACTIVE and (shown is None or run.id != shown.id)]
-    lines = [f"**At work:** {text.escape(widgets.title(run))}, seed {run.seed}" for run in others]
-    lines += [
-        f"**Waiting, number {i}:** {text.escape(widgets.title(run))}, seed {run.seed}"
-        for i, run in enumerate(queries.waiting(found), 1)
-    ]
-    if lines:
-        with st.container(border=True, key="queue"):
-            st.markdown("  \n".join(lines))
+    queue = queries.waiting(found)
+    if not others and not queue:
+        return
+    with st.container(border=True, key="queue", gap="xsmall"):
+        for run in others:
+            st.markdown(f"**At work:** {text.escape(widgets.title(run))}, seed {run.seed}")
+        for place, run in enumerate(queue, 1):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.markdown(
+                    f"**Waiting, number {place}:** {text.escape(widgets.title(run))}, seed {run.seed}", width="content"
+                )
+                st.button(
+                    "Cancel", key=f"cancel_{run.id}", icon=":material/close:", type="tertiary", help="Take this run out of the queue; Resume puts it back",
+                    on_click=cancel, args=(run.id,),
+                )  # fmt: skip
 
 
-def live(run_id: str, state: str, young: bool, busy: tuple[tuple[str, str], ...]) -> None:
+def cancel(run_id: str) -> None:
+    """Take a run out of the queue; one that has begun meanwhile is left alone."""
+    if queries.store().run(run_id).state == QUEUED:
+        queries.engine().stop(run_id)
+
+
+def live(run_id: str, state: str, young: bool, busy: tuple[tuple[str, str], ...], changes: int) -> None:
     """Draw the run as it is now; draw the whole page anew when a state has changed since."""
     try:
         run = queries.store().run(run_id)
     except StoreError:  # deleted in another tab
         st.rerun()
     now = queries.snapshot(run)
-    if run.state != state or is_young(run) != young or queries.busy() != busy:
+    if run.state != state or is_young(run) != young or queries.busy() != busy or len(now.changes) != changes:
         st.rerun()
     panels.progress(run, now)
     panels.verdict(run, now)
@@ -112,10 +138,11 @@ def is_young(run: Run) -> bool:
 with st.sidebar:
     choice = settings_form()
     found = queries.runs()
-    if choice.config is not None and (each := queries.seconds_per_step(found, choice.config)):
-        st.caption(
-            f"About **{text.duration(each * choice.config.train.steps)}** on this machine, judging by your last run of this kind."
-        )
+    if choice.config is not None:
+        reckoned = queries.estimate(found, choice.config)
+        took, other = reckoned or (0.0, "")
+        told = text.ESTIMATE_NONE if reckoned is None else text.ESTIMATE_SCALED if other else text.ESTIMATE_ALIKE
+        st.caption(told.format(text.duration(took), text.METHODS.get(other, other)))
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
     left = st.container(horizontal=True, vertical_alignment="center", gap="small", width="content")
@@ -125,6 +152,8 @@ with left:
 with st.container():  # these always stand here, empty or not: a fragment is found again by its place
     if choice.problem:
         st.error(text.escape(choice.problem), icon=":material/error:")
+    for sentence in choice.refused:
+        st.warning(sentence, icon=":material/link_off:")
     found = queries.runs()
     queue_strip(found, run)
     if run is not None and (origin := fork_form.line(run)):
@@ -139,6 +168,6 @@ with st.container():
         panels.empty()
     else:
         every = None if not at_work else FIRST if is_young(run) else TICK
-        st.fragment(live, run_every=every)(run.id, run.state, is_young(run), busy)
+        st.fragment(live, run_every=every)(run.id, run.state, is_young(run), busy, len(queries.snapshot(run).changes))
 with st.container():
     st.fragment(watch, run_every=None if at_work else IDLE)(busy)

@@ -17,7 +17,7 @@ from dashboard import (
     charts,
     charts_classes,
     images,
-    panels,
+    panel_images,
     queries,
     replay,
     text,
@@ -28,7 +28,7 @@ from dashboard.biography import History
 from dashboard.image_strip import Cell, image_strip
 from dashboard.live_chart import live_chart
 from dashboard.panel_curves import Origin
-from dashboard.panels import THRESHOLDED
+from dashboard.panel_images import THRESHOLDED
 from dashboard.pictures import pictures
 from dashboard.queries import Columns, Snapshot
 from sslcore import keyframes
@@ -130,9 +130,9 @@ def sheet(run: Run, step: int, frame: Columns, theme: str) -> None:
 @lru_cache(maxsize=KEPT)
 def _strips(run_id: str, method: str, step: int, theme: str, names: tuple[str, ...]) -> tuple[tuple[bytes, str], ...]:
     frame = queries.keyframe(run_id, step)
-    tiles = panels.tiles_of(frame, method, names, SHEET) if frame else []
-    strips = [tiles[first : first + panels.STRIP] for first in range(0, len(tiles), panels.STRIP)]
-    return tuple((images.contact_sheet(strip, panels.STRIP, theme), images.describe(strip)) for strip in strips)
+    tiles = panel_images.tiles_of(frame, method, names, range(min(SHEET, len(frame["weak_images"])))) if frame else []
+    strips = [tiles[first : first + panel_images.STRIP] for first in range(0, len(tiles), panel_images.STRIP)]
+    return tuple((images.contact_sheet(strip, panel_images.STRIP, theme), images.describe(strip)) for strip in strips)
 
 
 def lives(run: Run, step: int, frame: Columns, life: History, theme: str) -> None:
@@ -218,7 +218,7 @@ def _portrait(
 ) -> tuple[bytes, str]:
     frame = queries.keyframe(run_id, step)
     assert frame is not None
-    tile = panels.tiles_of(frame, method, names, number + 1)[number]
+    tile = panel_images.tiles_of(frame, method, names, [number])[0]
     return images.contact_sheet([tile], 1, theme), images.describe([tile])
 
 

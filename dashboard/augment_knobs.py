@@ -31,8 +31,8 @@ class Knobs:
     count: int
 
 
-def knobs(picked: Picked) -> Knobs:
-    """Draw the knobs of the views and return what they say."""
+def knobs(picked: Picked, exhibit: str) -> Knobs:
+    """Draw the knobs of the views and return what they say; those that don't matter to the exhibit rest."""
     preset = st.pills(
         "Preset",
         words.PRESETS,
@@ -44,10 +44,18 @@ def knobs(picked: Picked) -> Knobs:
     )
     st.caption(words.PRESET_NOTES[preset])
     off = preset == "off"
+    idle, alone = exhibit == "mixup", exhibit != "views"
     num_ops, op_prob = augmenting.preset_defaults(preset)
     n_key, p_key = _keys(preset)
     count = st.slider(
-        words.KNOBS["num_ops"][0], 0, 8, num_ops, key=n_key, bind=BIND, help=words.KNOBS["num_ops"][1], disabled=off
+        words.KNOBS["num_ops"][0],
+        0,
+        8,
+        num_ops,
+        key=n_key,
+        bind=BIND,
+        help=words.KNOBS["num_ops"][1],
+        disabled=off or alone,
     )
     chance = st.slider(
         words.KNOBS["op_prob"][0],
@@ -58,19 +66,21 @@ def knobs(picked: Picked) -> Knobs:
         key=p_key,
         bind=BIND,
         help=words.KNOBS["op_prob"][1],
-        disabled=off,
+        disabled=off or alone,
     )
     strength = st.slider(
-        words.KNOBS["strength"][0], 0.0, 2.0, DEFAULTS.strength, 0.05, key="aug_strength", bind=BIND, help=words.KNOBS["strength"][1], disabled=off
+        words.KNOBS["strength"][0], 0.0, 2.0, DEFAULTS.strength, 0.05, key="aug_strength", bind=BIND, help=words.KNOBS["strength"][1], disabled=off or idle
     )  # fmt: skip
     cutout = st.slider(
-        words.KNOBS["cutout"][0], 0.0, 1.0, DEFAULTS.cutout, 0.05, key="aug_cutout", bind=BIND, help=words.KNOBS["cutout"][1], disabled=off
+        words.KNOBS["cutout"][0], 0.0, 1.0, DEFAULTS.cutout, 0.05, key="aug_cutout", bind=BIND, help=words.KNOBS["cutout"][1], disabled=off or idle
     )  # fmt: skip
     left, right = st.columns(2)
     fill = left.selectbox(
-        words.KNOBS["fill"][0], FILLS, key="aug_fill", bind=BIND, help=words.KNOBS["fill"][1], disabled=off
+        words.KNOBS["fill"][0], FILLS, key="aug_fill", bind=BIND, help=words.KNOBS["fill"][1], disabled=off or idle
     )
-    flip = right.selectbox(words.KNOBS["flip"][0], FLIPS, key="aug_flip", bind=BIND, help=words.KNOBS["flip"][1])
+    flip = right.selectbox(
+        words.KNOBS["flip"][0], FLIPS, key="aug_flip", bind=BIND, help=words.KNOBS["flip"][1], disabled=alone
+    )
     config = AugmentConfig(
         preset=preset,
         num_ops=None if count == num_ops else count,
@@ -79,7 +89,7 @@ def knobs(picked: Picked) -> Knobs:
         cutout=cutout,
         fill=None if fill == FILLS[0] else fill,
     )
-    views = int(st.slider(words.COUNT[0], 2, 16, 6, key="aug_views", bind=BIND, help=words.COUNT[1]))
+    views = int(st.slider(words.COUNT[0], 2, 16, 6, key="aug_views", bind=BIND, help=words.COUNT[1], disabled=alone))
     return Knobs(config, picked.images.flip if flip == "auto" else flip == "on", views)
 
 

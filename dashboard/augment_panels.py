@@ -8,11 +8,12 @@ from typing import Final
 import numpy as np
 import streamlit as st
 
-from dashboard import augmenting, text
+from dashboard import augmenting, drawn_words, sheet_files, text
 from dashboard import exhibits_augment as exhibits
 from dashboard import text_augment as words
 from dashboard.augment_knobs import Asked, Knobs
 from dashboard.augmenting import Still
+from dashboard.drawn_words import CUTOUT, NOISE
 from dashboard.exhibits_augment import View
 from dashboard.live_chart import live_chart
 from dashboard.picture_picker import Picked, browse
@@ -33,12 +34,12 @@ def weak_and_strong(picture: Still, picked: Picked, knobs: Knobs, asked: Asked, 
     if whole is not None:
         expected = int(whole[0].argmax())
     weak = [
-        View(pixels, tuple(augmenting.weak_words(told)), probs=None if whole is None else whole[1 + i])
+        View(pixels, tuple(drawn_words.weak(told)), probs=None if whole is None else whole[1 + i])
         for i, (pixels, told) in enumerate(zip(views.weak, views.weak_told, strict=True))
     ]
     strong = [
         View(
-            pixels, tuple(augmenting.told_words(told)), faint=", ".join(augmenting.weak_words(told)) if told.ops or told.box else "",
+            pixels, tuple(drawn_words.strong(told)), faint=", ".join(drawn_words.weak(told)) if told.ops or told.box else "",
             probs=None if whole is None else whole[1 + count + i],
         )
         for i, (pixels, told) in enumerate(zip(views.strong, views.strong_told, strict=True))
@@ -58,6 +59,16 @@ def weak_and_strong(picture: Still, picked: Picked, knobs: Knobs, asked: Asked, 
         if whole is not None and expected is not None:
             st.markdown(verdict(whole[1 : 1 + count], whole[1 + count :], expected, names, views.strong_told))
             st.caption(words.BARS)
+        told = [*(("weak", about) for about in views.weak_told), *(("strong", about) for about in views.strong_told)]
+        with st.container(horizontal=True, gap="small"):
+            st.download_button(
+                words.SAVE_PNG, lambda: sheet_files.png([[original, *weak], strong], names), "views.png", "image/png", key="aug_png",
+                icon=":material/image:", on_click="ignore",
+            )  # fmt: skip
+            st.download_button(
+                words.SAVE_CSV, lambda: sheet_files.table(told, None if whole is None else whole[1:], names), "views.csv", "text/csv", key="aug_csv",
+                icon=":material/table:", on_click="ignore",
+            )  # fmt: skip
 
 
 def verdict(weak: np.ndarray, strong: np.ndarray, expected: int, names: Sequence[str], told: Sequence[object]) -> str:
@@ -65,7 +76,7 @@ def verdict(weak: np.ndarray, strong: np.ndarray, expected: int, names: Sequence
     name = text.escape(str(names[expected]))
     kept_weak, kept_strong = ((part.argmax(axis=1) == expected).sum() for part in (weak, strong))
     worst = int(strong[:, expected].argmin())
-    how = text.escape(", ".join(augmenting.told_words(told[worst])))  # type: ignore[arg-type]
+    how = text.escape(", ".join(drawn_words.strong(told[worst])))  # type: ignore[arg-type]
     return (
         f"The model says **{name}** on {kept_weak} of {len(weak)} weak and {kept_strong} of {len(strong)} strong views. "
         f"It believes least in it ({100 * strong[worst, expected]:.0f} %) after: {how}. "
@@ -81,14 +92,14 @@ def one_operation(picture: Still, picked: Picked, knobs: Knobs, asked: Asked, se
     span = augmenting.drawn_range(op, knobs.config, picture.shape, std)
     chosen = magnitude_slider(op, picture.shape, std, span) if span else 0.0
     values = augmenting.ladder(op, span) if span else ()
-    fill = augmenting.fill_of(knobs.config, cutout=op == augmenting.CUTOUT)
+    fill = augmenting.fill_of(knobs.config, cutout=op == CUTOUT)
     changed = augmenting.tried(picture, op, (chosen, *values), fill, seed)
     names = class_names(picked, asked)
     whole = opinions(asked, np.concatenate([picture.pixels[None], changed]))
     expected = None if whole is None else int(whole[0].argmax())
     probs = [None] * (len(changed) + 1) if whole is None else list(whole)
 
-    title = f"{op} {augmenting.magnitude(op, chosen if span else None)}".strip()
+    title = f"{op} {drawn_words.magnitude(op, chosen if span else None)}".strip()
     pair = [View(picture.pixels, probs=probs[0], title=words.ORIGINAL), View(changed[0], probs=probs[1], title=title)]
     left, right = st.columns([2, 3])
     with left:
@@ -105,7 +116,7 @@ def one_operation(picture: Still, picked: Picked, knobs: Knobs, asked: Asked, se
             )  # fmt: skip
     nearest = int(np.abs(np.array(values) - chosen).argmin())
     row = [
-        View(changed[1 + i], (augmenting.magnitude(op, value),), probs=probs[2 + i], marked=i == nearest)
+        View(changed[1 + i], (drawn_words.magnitude(op, value),), probs=probs[2 + i], marked=i == nearest)
         for i, value in enumerate(values)
     ]
     st.caption(words.OP_TEXT + (f" {words.OFF_RANGE}" if knobs.config.preset == "off" else ""))
@@ -115,11 +126,11 @@ def one_operation(picture: Still, picked: Picked, knobs: Knobs, asked: Asked, se
 def magnitude_slider(op: str, shape: tuple[int, int, int], std: float, span: tuple[float, float]) -> float:
     """Draw the slider of an operation's magnitude; it reaches as far as the knobs can."""
     low, high, start, step = augmenting.slider_range(op, shape, std)
-    about = words.DRAWN_FROM.format(low=augmenting.magnitude(op, span[0]), high=augmenting.magnitude(op, span[1]))
+    about = words.DRAWN_FROM.format(low=drawn_words.magnitude(op, span[0]), high=drawn_words.magnitude(op, span[1]))
     return float(
         st.slider(
             words.MAGNITUDE, low, high, start, step, key=f"aug_{op}", bind=BIND, format="%.0f" if step == 1 else "%.2f",
-            help=words.NOT_DRAWN if op in (augmenting.CUTOUT, augmenting.NOISE) else about,
+            help=words.NOT_DRAWN if op in (CUTOUT, NOISE) else about,
         )
     )  # fmt: skip
 

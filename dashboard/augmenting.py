@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dashboard import text
+from dashboard.drawn_words import CUTOUT, NOISE
 from sslcore.config import AugmentConfig, DataConfig
 from sslcore.events import Run
 
 if TYPE_CHECKING:
-    from sslcore.augment.told import DrawnOp, Told
+    from sslcore.augment.told import Told
     from sslcore.data import ImageSet
     from sslcore.predictor import Predictor
 
-NOISE, CUTOUT = "Gaussian noise", "Cutout"  # beside the fourteen operations, to try by hand
 STALE = 60.0  # seconds after which a folder is looked at again
 
 
@@ -281,43 +281,3 @@ def _probs(model: Predictor, content: bytes, shape: tuple[int, ...]) -> np.ndarr
 def probs(model: Predictor, pictures: np.ndarray) -> np.ndarray:
     """Return the class probabilities (n, C) of pictures (n, H, W, C) uint8."""
     return _probs(model, np.ascontiguousarray(pictures).tobytes(), pictures.shape)
-
-
-def words(op: DrawnOp) -> str:
-    """A drawn operation in words: "Rotate -12°", "Solarize skipped"."""
-    return f"{op.name} skipped" if not op.applied else f"{op.name} {magnitude(op.name, op.value)}".strip()
-
-
-def magnitude(op: str, value: float | None) -> str:
-    """A magnitude with its unit, as a person reads it; empty where there is none."""
-    if value is None:
-        return ""
-    if op in ("TranslateX", "TranslateY"):
-        pixels, (one, other) = round(value), ("left", "right") if op == "TranslateX" else ("up", "down")
-        return "0 px" if not pixels else f"{abs(pixels)} px {one if pixels > 0 else other}"
-    if op in ("Brightness", "Color", "Contrast", "Sharpness"):
-        return f"x {value:.2f}"
-    minus = f"{value:+.2f}".replace("-", "\u2212")
-    return {
-        "Rotate": f"{value:+.0f}°".replace("-", "\u2212"), "ShearX": minus, "ShearY": minus, "Posterize": f"{value:.0f} bits",
-        "Solarize": f"from {value:.0f}", CUTOUT: f"{value:.0%}", NOISE: f"std {value:.1f}",
-    }.get(op, f"{value:.2f}")  # fmt: skip
-
-
-def told_words(told: Told) -> list[str]:
-    """What was drawn for a view, line by line: the operations, the cut-out, or for a weak view mirror and shift."""
-    if not told.ops and told.box is None:
-        return weak_words(told)
-    lines = [words(op) for op in told.ops]
-    if told.box:
-        top, left, bottom, right = told.box
-        lines.append(f"cut {bottom - top} x {right - left} px")
-    return lines
-
-
-def weak_words(told: Told) -> list[str]:
-    """Mirror and shift of a view."""
-    across = f"{abs(told.right)} px {'right' if told.right > 0 else 'left'}" if told.right else ""
-    along = f"{abs(told.down)} px {'down' if told.down > 0 else 'up'}" if told.down else ""
-    parts = ["mirrored" if told.mirrored else "", across, along]
-    return [part for part in parts if part] or ["as it is"]

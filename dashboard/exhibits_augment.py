@@ -19,11 +19,13 @@ import numpy as np
 from PIL import Image
 
 from dashboard import theme
-from dashboard.charts import Figure, typed
+from dashboard.figures import PERCENT, WIDTH, Figure, new, note, rule, trace, typed, upward
+from dashboard.text import plotly_safe
 
 SHOWN = 3  # classes with a bar under a view
 MOST = 128  # pixels of a picture's side in a sheet; larger ones are averaged down
 BINS = 40
+LABELLED = 5  # classes of a soft label with a bar
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def label_bars(parts: Sequence[tuple[str, np.ndarray]], names: Sequence[str]) ->
     """Return soft labels side by side as HTML: (heading, probabilities (C,)); only classes that have a share somewhere."""
     blocks = []
     for heading, probs in parts:
-        present = int(min(max((probs > 0.005).sum(), 1), 10))
+        present = int(min(max((probs > 0.005).sum(), 1), LABELLED))
         blocks.append(
             f'<div class="label"><div class="title">{html.escape(heading)}</div>{opinion_bars(probs, names, shown=present)}</div>'
         )
@@ -120,55 +122,35 @@ def beta_chart(draws: np.ndarray, alpha: float, share: float) -> Figure:
         "width": 0.9 / BINS, "hovertemplate": "%{y:.2f}",
     }  # fmt: skip
     lines = [
-        {
-            "type": "scatter", "mode": "lines", "x": typed(x), "y": typed(y), "name": name, "hovertemplate": "%{y:.2f}",
-            "line": {"color": color, "dash": dash, "width": 2.2},
-        }
+        trace(x, y, name, {"color": color, "dash": dash, "width": WIDTH}, ".2f")
         for y, name, color, dash in (
-            (density, "density of \u03bb", theme.BLUE, "solid"), (folded, "density of \u03bb\u2032", theme.RED, "dash"),
+            (density, "density of \u03bb", theme.BLUE, "solid"),
+            (folded, "of \u03bb\u2032", theme.RED, "dash"),
         )
-    ]  # fmt: skip
-    top = float(max(height.max(), np.nanmax(folded[20:-20]), 1.0)) * 1.08
+    ]
+    figure = new([bars, *lines])
     kept = max(share, 1 - share)
     rules = [(share, "\u03bb")] + ([(kept, "\u03bb\u2032")] if kept != share else [])
-    return {
-        "data": [bars, *lines],
-        "layout": {
-            "margin": {"l": 44, "r": 12, "t": 44, "b": 38}, "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.1, "yanchor": "bottom"},
-            "showlegend": True, "hovermode": "x unified", "bargap": 0,
-            "xaxis": {"range": [0, 1], "title": {"text": "\u03bb"}, "showgrid": False, "tickformat": ".1f", "hoverformat": ".3f"},
-            "yaxis": {"range": [0, top], "title": {"text": "density"}},
-            "shapes": [_rule(at) for at, _ in rules],
-            "annotations": [
-                {"text": name, "x": at, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "font": {"color": theme.TEXT, "size": 13}}
-                for at, name in rules
-            ],
-        },
+    figure["layout"] |= {
+        "xaxis": {"range": [0, 1], "title": {"text": "\u03bb"}, "showgrid": False, "tickformat": ".1f", "hoverformat": ".3f"},
+        "yaxis": upward([height, folded[20:-20]]) | {"title": {"text": "density"}}, "bargap": 0, "hovermode": "x unified",
+        "shapes": [rule(x=at) for at, _ in rules],
+        "annotations": [note(name, x=at, y=1, yref="paper", yanchor="top", xanchor="left") for at, name in rules],
     }  # fmt: skip
+    return figure
 
 
 def break_chart(values: np.ndarray, probs: np.ndarray, names: Sequence[str], unit: str, chosen: float) -> Figure:
     """Draw how the likeliest classes' probabilities (n, C) change with the magnitude of one operation, values (n,)."""
-    peak = probs.max(axis=0)
-    shown = sorted(np.argsort(-peak, kind="stable")[: min(4, len(peak))].tolist())
-    traces = [
-        {
-            "type": "scatter", "mode": "lines+markers", "x": typed(values), "y": typed(probs[:, c]), "name": html.escape(str(names[c]), quote=False),
-            "line": {"color": theme.class_color(c), "dash": theme.class_dash(c), "width": 2.2}, "marker": {"size": 5},
-            "hovertemplate": "%{y:.1%}",
-        }
-        for c in shown
-    ]  # fmt: skip
-    return {
-        "data": traces,
-        "layout": {
-            "margin": {"l": 44, "r": 12, "t": 30, "b": 38}, "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
-            "showlegend": True, "hovermode": "x unified", "xaxis": {"title": {"text": unit}, "showgrid": False},
-            "yaxis": {"range": [0, 1.03], "tickformat": ".0%"}, "shapes": [_rule(chosen)], "annotations": [],
-        },
+    shown = sorted(np.argsort(-probs.max(axis=0), kind="stable")[:4].tolist())
+    figure = new(
+        [
+            trace(values, probs[:, c], plotly_safe(str(names[c])), {"color": theme.class_color(c), "dash": theme.class_dash(c), "width": WIDTH}, ".1%")
+            | {"mode": "lines+markers", "marker": {"size": 6}}
+            for c in shown
+        ]
+    )  # fmt: skip
+    figure["layout"] |= {
+        "xaxis": {"title": {"text": unit}, "showgrid": False}, "yaxis": dict(PERCENT), "hovermode": "x unified", "shapes": [rule(x=chosen)],
     }  # fmt: skip
-
-
-def _rule(x: float) -> Figure:
-    line = {"color": theme.TEXT, "width": 1.2, "dash": "dash"}
-    return {"type": "line", "line": line, "opacity": 0.65, "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper"}
+    return figure

@@ -141,7 +141,7 @@ def _draw_tile(sheet: Image.Image, tile: Tile, x: int, y: int, theme: str) -> No
         _sign(draw, tile.right, x + SIDE - 17, top + 23, theme)
     room = SIDE - (44 if tile.right is not None else 0)
     name = tile.name if _readable(tile.name) else f"class {tile.number}"
-    _fit(draw, name, x, top, room, NAME_SIZE, ink if used else faint)
+    fit_line(draw, name, x, top, room, NAME_SIZE, ink if used else faint)
 
     top += NAME_ROW
     draw.rounded_rectangle((x, top, x + SIDE, top + 10), radius=5, fill=colors.TRACK[theme])
@@ -154,7 +154,7 @@ def _draw_tile(sheet: Image.Image, tile: Tile, x: int, y: int, theme: str) -> No
         draw.rectangle((at, top - 5, at + 4, top + 15), fill=colors.TICK[theme])
 
     word = "" if tile.kept is None else " kept" if tile.kept else " not kept"
-    _fit(draw, f"{100 * tile.confidence:.0f} %{word}", x, top + BAR_ROW, SIDE, WORD_SIZE, ink if used else faint)
+    fit_line(draw, f"{100 * tile.confidence:.0f} %{word}", x, top + BAR_ROW, SIDE, WORD_SIZE, ink if used else faint)
 
 
 def _sign(draw: ImageDraw.ImageDraw, right: bool, x: int, y: int, theme: str) -> None:
@@ -169,7 +169,7 @@ def _sign(draw: ImageDraw.ImageDraw, right: bool, x: int, y: int, theme: str) ->
         draw.line([(x - 8, y + 8), (x + 8, y - 8)], fill="white", width=5)
 
 
-def _fit(draw: ImageDraw.ImageDraw, text: str, x: int, y: int, room: int, size: int, fill: str) -> None:
+def fit_line(draw: ImageDraw.ImageDraw, text: str, x: int, y: int, room: int, size: int, fill: str) -> None:
     """Write one line, smaller and then cut if it is longer than the room."""
     text = " ".join(text.split())
     while size > SMALLEST and draw.textlength(text, _font(size)) > room:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from sslcore import checkpoint, data, methods, models
 from sslcore import config as cfg
@@ -36,27 +38,29 @@ class Look:
     truth: int  # -1 = unknown
 
 
-class Inspector:
-    """One kept checkpoint, its images and its unlabelled pool.
+def opened(path: Path) -> tuple[dict[str, Any], RunConfig, ImageSet, nn.Module]:
+    """Return a checkpoint's state, its config, its images and a net of its kind in evaluation mode, weights not yet loaded.
 
     CheckpointError if the file can't be read, DataError or ConfigError if its images are gone or are others now.
     """
+    state = checkpoint.load(path)
+    config = cfg.from_dict(state["config"])
+    images = data.load(config.data, None)
+    if state["fingerprint"] != images.fingerprint:
+        raise ConfigError(f"data.source {config.data.source!r} no longer holds the images that this run began with")
+    generator = torch.Generator().manual_seed(0)  # the first weights are overwritten at once
+    return state, config, images, models.build(config.model, images.channels, images.num_classes, generator).eval()
+
+
+class Inspector:
+    """One kept checkpoint, its images and its unlabelled pool; raises as `opened`."""
 
     def __init__(self, path: Path) -> None:
-        state = checkpoint.load(path)
-        self.config: RunConfig = cfg.from_dict(state["config"])
-        self.images: ImageSet = data.load(self.config.data, None)
-        if state["fingerprint"] != self.images.fingerprint:
-            raise ConfigError(
-                f"data.source {self.config.data.source!r} no longer holds the images that this run began with"
-            )
+        state, self.config, self.images, self.model = opened(path)
         self.step: int = state["step"]
         self.pool = state["split"]["unlabeled"]
         self.mean, self.std = torch.tensor(self.images.mean), torch.tensor(self.images.std)
-        generator = torch.Generator().manual_seed(0)  # the first weights are overwritten at once
-        self.model = models.build(self.config.model, self.images.channels, self.images.num_classes, generator)
         self.model.load_state_dict(state["model"])
-        self.model.eval()
         method = methods.build(self.config.method, self.images.num_classes, len(self.pool))
         method.load_state_dict(state["method"])
         self.counts: np.ndarray | None = method.counts().numpy() if isinstance(method, FlexMatch) else None

@@ -10,9 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sslcore import checkpoint, data, models
-from sslcore import config as cfg
 from sslcore.evaluate import predict_logits
+from sslcore.inspect import opened
 
 
 class Predictor:
@@ -40,14 +39,7 @@ def load(path: Path) -> Predictor:
 
     The images of the run are needed too: how pixels are normalised is measured on them.
     """
-    state = checkpoint.load(path)
-    config = cfg.from_dict(state["config"])
-    images = data.load(config.data)
-    if images.fingerprint != state["fingerprint"]:
-        raise checkpoint.CheckpointError(
-            f"data.source {config.data.source!r} no longer holds the images that run {path.parent.name} was trained with"
-        )
-    model = models.build(config.model, images.channels, images.num_classes, torch.Generator())
+    state, _, images, model = opened(path)
     model.load_state_dict(state["ema"])
     mean, std = torch.tensor(images.mean), torch.tensor(images.std)
     return Predictor(model, mean, std, images.class_names, tuple(images.train_images.shape[1:]), state["step"])

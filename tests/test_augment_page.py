@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 import time
@@ -16,8 +17,9 @@ from PIL import Image
 from streamlit import config as streamlit_config
 from streamlit.testing.v1 import AppTest
 
-from dashboard import augment_panels, augmenting, exhibits_augment, queries, text_augment
-from dashboard.augmenting import CUTOUT, NOISE, Still
+from dashboard import augment_panels, augmenting, drawn_words, exhibits_augment, queries, sheet_files, text_augment
+from dashboard.augmenting import Still
+from dashboard.drawn_words import CUTOUT, NOISE
 from sslcore import checkpoint, data, presets
 from sslcore import events as ev
 from sslcore.augment.magnitudes import PRESETS
@@ -168,7 +170,7 @@ def test_the_draws_are_mixmatchs_and_the_density_is_betas() -> None:
     assert [trace["name"] for trace in figure["data"]] == [
         "4,000 draws",
         "density of \u03bb",
-        "density of \u03bb\u2032",
+        "of \u03bb\u2032",
     ]
     assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [0.3, 0.7]
 
@@ -233,7 +235,7 @@ def test_the_drawn_operations_stand_under_the_strong_views(store: Store) -> None
     at = page(aug_preset="google", aug_draw="5", aug_views="4")
     told = augmenting.views(digit(0), AugmentConfig(preset="google"), False, 4, 5).strong_told
     for about in told:
-        for line in augmenting.told_words(about):
+        for line in drawn_words.strong(about):
             assert f"<div>{line}</div>" in sheets(at)
     assert any(not op.applied for about in told for op in about.ops) and "skipped" in sheets(at)
 
@@ -309,7 +311,7 @@ def test_every_operation_draws(store: Store, op: str) -> None:
     else:
         slider = at.slider(key=f"aug_{op}")
         slider.set_value(slider.max).run()
-        assert not at.exception and augmenting.magnitude(op, slider.max) in sheets(at)
+        assert not at.exception and drawn_words.magnitude(op, slider.max) in sheets(at)
     assert (op == NOISE) == any("Not part of the four methods" in caption.value for caption in at.caption)
 
 
@@ -410,8 +412,29 @@ def test_how_long_a_knob_takes(store: Store, trainer: Trainer, capsys: pytest.Ca
     assert max(found.values()) < 3000
 
 
+def test_the_sheet_can_be_kept_as_picture_and_as_table() -> None:
+    found = augmenting.views(digit(), AugmentConfig(preset="google"), True, 3, 2)
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), 3)
+    rows = list(
+        csv.reader(
+            io.StringIO(sheet_files.table([("strong", told) for told in found.strong_told], probs, ["=1+1", "b", "c"]))
+        )
+    )
+    assert rows[0][-3:] == ["p(=1+1)", "p(b)", "p(c)"] and len(rows) == 4
+    for row, told, expected in zip(rows[1:], found.strong_told, probs, strict=True):
+        assert row[:4] == ["strong", str(int(told.mirrored)), str(told.right), str(told.down)]
+        assert row[4] == "; ".join(drawn_words.operation(op) for op in told.ops)
+        assert [float(p) for p in row[-3:]] == pytest.approx(expected, abs=1e-6)
+    views = [
+        exhibits_augment.View(pixels, ("one", "two"), probs=p) for pixels, p in zip(found.strong, probs, strict=True)
+    ]
+    with Image.open(io.BytesIO(sheet_files.png([views], ["a", "b", "c"]))) as picture:
+        shown = np.asarray(picture)[14 : 14 + 128, 14 : 14 + 128, 0]
+    assert np.array_equal(shown[::8, ::8], found.strong[0][..., 0]) and (np.asarray(picture)[142 + 5 :] < 128).any()
+
+
 def test_numbers_are_written_with_their_unit() -> None:
-    write: Any = augmenting.magnitude
+    write: Any = drawn_words.magnitude
     assert [write("Rotate", -12.4), write("TranslateX", 3.0), write("TranslateY", 2.0), write("TranslateX", 0.0)] == [
         "\u221212°", "3 px left", "2 px up", "0 px"
     ]  # fmt: skip

@@ -33,7 +33,7 @@ def draw_again() -> None:
 def show(exhibit: str, picked: Picked, seed: int, found: list[Run]) -> None:
     """The chosen exhibit, its knobs in the sidebar."""
     with st.sidebar:
-        knobs = augment_knobs.knobs(picked)
+        knobs = augment_knobs.knobs(picked, exhibit)
         st.divider()
         asked = augment_knobs.ask(picked, found)
     if picked.still is None:

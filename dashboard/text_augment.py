@@ -153,5 +153,5 @@ DENSITY_ALT = "Histogram of drawn shares lambda with the density of Beta(alpha, 
 MIXED_LABEL = "Label of the blend"
 MODEL_SAYS = "The model says"
 DRAWN = "Blends as MixMatch draws them"
-DRAWN_TEXT = "The first draws of this seed; above each \u03bb, and \u03bb' with which it is made."
+DRAWN_TEXT = "The first draws of this seed; under each \u03bb, and \u03bb' with which it is made."
 UNKNOWN = "unknown"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sslcore.keyframes import crowded
 from sslcore.store import write_atomically
@@ -34,14 +35,18 @@ def save(folder: Path, state: dict[str, Any], name: str = LAST, meta: dict[str, 
 
 def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU; only tensors and plain values are accepted (weights_only)."""
+    with open(path, "rb") as file:
+        return read(file, f"checkpoint {path.name} of run {path.parent.name}")
+
+
+def read(file: BinaryIO, what: str) -> dict[str, Any]:
+    """The same from an open file; `what` it is called in the CheckpointError."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a truncated or foreign file
-        raise CheckpointError(
-            f"checkpoint {path.name} of run {path.parent.name} can't be read: {error}".splitlines()[0]
-        ) from error
+        raise CheckpointError(f"{what} can't be read: {error}".splitlines()[0]) from error
     if not isinstance(state, dict) or "step" not in state:
-        raise CheckpointError(f"checkpoint {path.name} of run {path.parent.name} is not one of SSL Lab's")
+        raise CheckpointError(f"{what} is not one of SSL Lab's")
     return state
 
 
@@ -62,9 +67,14 @@ def drop_after(folder: Path, step: int) -> None:
 
 def weights_sha256(*models: nn.Module) -> str:
     """Return one hash over the names, shapes and bytes of all parameters and buffers."""
+    return states_sha256(*(model.state_dict() for model in models))
+
+
+def states_sha256(*states: Mapping[str, Tensor]) -> str:
+    """The same from state dicts, such as a checkpoint's "model" and "ema"."""
     digest = hashlib.sha256()
-    for model in models:
-        for name, tensor in sorted(model.state_dict().items()):
+    for state in states:
+        for name, tensor in sorted(state.items()):
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

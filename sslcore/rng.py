@@ -6,6 +6,8 @@ import hashlib
 
 import torch
 
+from sslcore.config import ConfigError
+
 # On the CPU, so that the split and the first weights are the same on every device.
 HOST_NAMES = ("split", "init")
 # On the training device. `probe` draws the fixed views of the keyframes' probe images.
@@ -31,5 +33,11 @@ class Generators:
         return {name: generator.get_state() for name, generator in self._named.items()}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from `state_dict`; ConfigError for the state of another kind of device, which can't go on here."""
         for name, generator in self._named.items():
+            if len(state[name]) != len(generator.get_state()):
+                raise ConfigError(
+                    f"train.device must be the kind of device that this run began on, to go on with its random numbers; "
+                    f"those of its checkpoint can't go on on {generator.device.type} (evaluating works on any)"
+                )
             generator.set_state(state[name].cpu())

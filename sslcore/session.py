@@ -72,8 +72,12 @@ def evaluate_run(store: Store, run_id: str) -> dict[str, Any]:
     state = checkpoint.load(path)
     config = cfg.from_dict(state["config"])
     prepare_thread(state["threads"])
-    trainer = Trainer(config, data.load(config.data, None), choose_device(config.train.device))
-    trainer.load_state_dict(state)
+    try:
+        device = choose_device(config.train.device)
+    except cfg.ConfigError:  # made on a device that this machine lacks
+        device = choose_device("auto")
+    trainer = Trainer(config, data.load(config.data, None), device)
+    trainer.load_weights(state)
     images, stream = trainer.images, trainer.stream
     averaged, raw = (
         evaluate(model, images.test_images, images.test_labels, stream.mean, stream.std).accuracy

@@ -106,7 +106,7 @@ class Store:
         self, config: cfg.RunConfig, *, preset: str = "", name: str = "", note: str = "", state: str = ev.QUEUED
     ) -> str:
         """Write a new run owned by this process and return its id."""
-        run_id = f"{config.method.name}-{config.data.labels}-s{config.train.seed}-{secrets.token_hex(3)}"
+        run_id = _new_id(config.method.name, config.data.labels, config.train.seed)
         raw = cfg.to_dict(config)
         now = time.time()
         self.folder(run_id).mkdir()
@@ -194,6 +194,52 @@ class Store:
                 found.append(run.id)
         return found
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read as of one moment, while others go on writing: for an export."""
+        db = self._connection()
+        db.execute("BEGIN")
+        try:
+            yield db
+        finally:
+            db.execute("COMMIT")
+
+    def adopt(self, row: dict[str, Any], rows: Path, folder: Path, waiting: Sequence[dict[str, Any]] = ()) -> str:
+        """Take in a run from elsewhere, all or nothing, and return its id: the row's, or a new one where that is in use.
+
+        `rows` is an SQLite file with its points, arrays and events as `incoming` writes them; `folder` is renamed to be the
+        run's; `waiting` are changes of settings that nobody took yet.
+        """
+        self._connection().execute("ATTACH ? AS incoming", (str(rows),))
+        try:
+            with self._transaction() as db:
+                run_id = row["id"]
+                while (
+                    self.folder(run_id).exists() or db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone()
+                ):
+                    run_id = _new_id(row["method"], row["labels"], row["seed"])
+                cells = [
+                    json.dumps(value) if isinstance(value, dict) else value for value in (row | {"id": run_id}).values()
+                ]
+                db.execute(f"INSERT INTO runs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", cells)
+                db.execute(
+                    "INSERT INTO points SELECT ?, series, seq, step, seconds, metrics FROM incoming.points", (run_id,)
+                )
+                db.execute(
+                    "INSERT INTO arrays SELECT ?, name, seq, step, seconds, data FROM incoming.arrays", (run_id,)
+                )
+                db.execute(
+                    "INSERT INTO events (run, step, time, kind, data) SELECT ?, step, time, kind, data FROM incoming.events ORDER BY rowid",
+                    (run_id,),
+                )
+                _add_event(db, run_id, row["step"], "imported", {"state": row["state"]})
+                for changes in waiting:
+                    _post(db, run_id, "set", changes)
+                os.rename(folder, self.folder(run_id))  # last: nothing after it but the commit can fail
+        finally:
+            self._connection().execute("DETACH incoming")
+        return run_id
+
     def delete(self, run_id: str) -> None:
         """Remove a run that isn't active: its rows, then its folder."""
         run = self.run(run_id)
@@ -278,6 +324,11 @@ class Store:
             columns[name] = np.array([row[2].get(name, np.nan) for row in rows], np.float64)
         return columns
 
+    def all_points(self, run_id: str) -> Iterator[tuple[str, int, float, str]]:
+        """Yield every point of a run, unthinned: (series, step, seconds, metrics as JSON), series after series."""
+        query = "SELECT series, step, seconds, metrics FROM points WHERE run = ? ORDER BY series DESC, seq"
+        return map(tuple, self._connection().execute(query, (run_id,)))
+
     def arrays(self, run_id: str, name: str, limit: int = 800) -> tuple[np.ndarray, np.ndarray]:
         """Return (steps (n,), values (n, C)) of a per-class vector, thinned like `points`."""
         rows = list(self._thinned("arrays", "name", "data", run_id, name, limit))
@@ -335,6 +386,10 @@ class Store:
             "SELECT step, time, kind, data FROM events WHERE run = ? ORDER BY id", (run_id,)
         )
         return [ev.Event(row["step"], row["time"], row["kind"], json.loads(row["data"])) for row in rows]
+
+
+def _new_id(method: str, labels: int, seed: int) -> str:
+    return f"{method}-{labels}-s{seed}-{secrets.token_hex(3)}"
 
 
 def owner() -> dict[str, Any]:

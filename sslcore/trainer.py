@@ -90,12 +90,19 @@ class Trainer:
             "generators": self.generators.state_dict(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict`; ConfigError if the images are not those that the state was made with."""
+    def load_weights(self, state: dict[str, Any]) -> None:
+        """Take over step, weights and average, to evaluate them: on any device; ConfigError if the images are others."""
         if state["fingerprint"] != self.images.fingerprint:
             raise ConfigError(
                 f"data.source {self.config.data.source!r} no longer holds the images that this run began with"
             )
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.ema.model.load_state_dict(state["ema"])
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`; ConfigError if the images are not those that the state was made with."""
+        self.load_weights(state)
         split = Split(**state["split"])
         if not all(
             torch.equal(getattr(split, part), getattr(self.split, part)) for part in ("labeled", "unlabeled", "val")
@@ -103,9 +110,6 @@ class Trainer:
             raise ConfigError(
                 "the checkpoint's labelled images are not those of this version's split; start the run anew"
             )
-        self.step = state["step"]
-        self.model.load_state_dict(state["model"])
-        self.ema.model.load_state_dict(state["ema"])
         self.ema.updates = state["ema_updates"]
         # A fork may have changed what the optimizer's groups hold beside their state: the config's word counts.
         constants = [{k: v for k, v in g.items() if k not in ("params", "lr")} for g in self.optimizer.param_groups]

@@ -1,0 +1,292 @@
+"""A run as one file: written whole, and taken in from strangers without trust.
+
+`export_run` writes a zip with everything that a run is: settings, split, metrics, events, keyframes, weights, versions and
+a checksum for each. `import_run` unpacks one beside the runs, checks all of it (`archive`, `incoming*`) and then takes it in
+with one rename and one transaction; a bad file changes nothing. No torch is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import platform
+import re
+import secrets
+import shutil
+import sqlite3
+import time
+import zipfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from sslcore import archive, incoming, incoming_keyframes, keyframes
+from sslcore import config as cfg
+from sslcore import events as ev
+from sslcore.archive import GIB, MIB, Limits, TransferError
+from sslcore.process import HOST
+from sslcore.store import Store, write_atomically
+from sslcore.tables import metrics_csv_lines
+
+FORMAT = 1
+TEMP = ".import-"
+STALE = 86_400.0  # seconds after which the rest of an import that was killed is removed
+
+# What may be in an export, and how long each may be.
+MEMBERS = {
+    archive.MANIFEST: 64 * MIB, "config.json": MIB, "meta.json": MIB, "split.json": 512 * MIB, "points.jsonl": 4 * GIB,
+    "arrays.jsonl": 4 * GIB, "events.jsonl": 256 * MIB, "metrics.csv": 4 * GIB, "last.pt": 4 * GIB, "best.pt": 4 * GIB,
+    "keyframes/probe.npz": 512 * MIB,
+}  # fmt: skip
+NUMBERED = {re.compile(r"step-[0-9]{9}\.pt"): 4 * GIB, re.compile(r"keyframes/[0-9]{9}\.npz"): 512 * MIB}
+REQUIRED = ("config.json", "points.jsonl", "arrays.jsonl", "events.jsonl")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a run's numbers, as installed here; torch isn't imported for it."""
+    found = {"python": platform.python_version(), "system": platform.platform()}
+    for name, package in (("sslcore", "ssl-lab"), ("torch", "torch"), ("numpy", "numpy")):
+        try:
+            found[name] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+# -- export ------------------------------------------------------------------------------------------------------------
+
+
+def export_run(store: Store, run_id: str, target: Path) -> None:
+    """Write a run as one zip; an existing file is replaced once the new one is whole. TransferError where it can't be.
+
+    A run that is at work is exported with its last whole checkpoint and arrives as interrupted; its manifest says at which
+    step. One without any checkpoint is exported without weights.
+    """
+    run = store.run(run_id)
+    try:
+        write_atomically(target, lambda path: _write(store, run.id, path))
+    except OSError as error:
+        raise TransferError(f"{target} can't be written: {error.strerror or error}") from error
+
+
+def _write(store: Store, run_id: str, path: Path) -> None:
+    folder = store.folder(run_id)
+    with zipfile.ZipFile(path, "w") as file:
+        packer = archive.Packer(file)
+        last = _add_checkpoints(packer, folder)  # before the metrics: these reach at least as far
+        with store.snapshot() as db:
+            run = store.run(run_id)
+            packer.add("points.jsonl", _point_lines(store, run_id))
+            packer.add("arrays.jsonl", _array_lines(db, run_id))
+            packer.add(
+                "events.jsonl",
+                (_line({"step": e.step, "time": e.time, "kind": e.kind, "data": e.data}) for e in store.events(run_id)),
+            )
+            packer.add("metrics.csv", (line.encode() for line in metrics_csv_lines(store, run_id)))
+            waiting = db.execute(
+                "SELECT value FROM commands WHERE run = ? AND taken IS NULL AND name = 'set' ORDER BY id", (run_id,)
+            )
+            pending = [json.loads(row["value"]) for row in waiting]
+        packer.add("config.json", [(folder / "config.json").read_bytes()])
+        for name in [keyframes.PROBE, *(f"{step:09d}.npz" for step in keyframes.steps(folder))]:
+            _add_file(packer, f"{keyframes.FOLDER}/{name}", folder / keyframes.FOLDER / name)
+        if last:
+            told = {
+                "run_id": run_id,
+                **{key: last[key] for key in ("step", "seconds", "config")},
+                "torch": run.summary.get("torch"),
+            }
+            packer.add_json("meta.json", told)
+            packer.add_json("split.json", {part: index.tolist() for part, index in last["split"].items()})
+        packer.finish({
+            "format": FORMAT, "program": "SSL Lab", "exported": time.time(), "host": HOST, "versions": versions(), "state": run.state,
+            "checkpoint_step": last["step"] if last else None, "waiting": pending, "run": _record(run),
+        })  # fmt: skip
+
+
+def _record(run: ev.Run) -> dict[str, Any]:
+    """Return the run's columns as they are to arrive: at rest."""
+    state = run.state
+    if state in ev.ACTIVE:
+        state = ev.INTERRUPTED
+    elif state == ev.QUEUED:
+        state = ev.STOPPED
+    return {name: getattr(run, name) for name in (*incoming.RECORD, "config", "summary")} | {"state": state}
+
+
+def _add_checkpoints(packer: archive.Packer, folder: Path) -> dict[str, Any] | None:
+    """Add every checkpoint and return the state in last.pt; one that is being replaced is read whole, old or new."""
+    state = None
+    names = sorted(path.name for path in folder.glob("*.pt"))
+    for name in ("last.pt", *(name for name in names if name != "last.pt" and _most(name))):
+        with contextlib.suppress(FileNotFoundError), open(folder / name, "rb") as file:
+            if name == "last.pt":
+                from sslcore import checkpoint
+
+                state = checkpoint.read(file, f"checkpoint {name} of run {folder.name}")
+                file.seek(0)
+            packer.add(name, archive.chunks(file), packed=False)
+    return state
+
+
+def _add_file(packer: archive.Packer, name: str, path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:  # thinned away meanwhile
+        packer.add(name, archive.chunks(file), packed=False)
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, allow_nan=False).encode() + b"\n"
+
+
+def _point_lines(store: Store, run_id: str) -> Iterator[bytes]:
+    for series, step, seconds, text in store.all_points(run_id):
+        metrics = {name: _number(value) for name, value in json.loads(text).items()}
+        yield _line({"series": series, "step": step, "seconds": seconds, "metrics": metrics})
+
+
+def _array_lines(db: sqlite3.Connection, run_id: str) -> Iterator[bytes]:
+    for row in db.execute("SELECT name, step, seconds, data FROM arrays WHERE run = ? ORDER BY name, seq", (run_id,)):
+        values = [_number(value) for value in np.frombuffer(row["data"], "<f4").tolist()]
+        yield _line({"name": row["name"], "step": row["step"], "seconds": row["seconds"], "values": values})
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+# -- import ------------------------------------------------------------------------------------------------------------
+
+
+def import_run(store: Store, source: Path | BinaryIO, limits: Limits | None = None) -> str:
+    """Take in a run that `export_run` wrote, here or elsewhere, and return its id: its own, or a new one if that is in use.
+
+    `source` is a path or an open, seekable binary file. Nothing in it is trusted; whatever is wrong is a TransferError, one
+    sentence, and then nothing has changed: no row, no folder.
+    """
+    _remove_stale(store.root)
+    temp = store.root / f"{TEMP}{secrets.token_hex(6)}"
+    try:
+        temp.mkdir()
+        (temp / "in").mkdir()
+        with _opened(source) as file:
+            manifest = archive.unpack(file, temp / "in", _most, limits or Limits())
+        row, waiting = _check(manifest, temp)
+        row["summary"]["imported"] = {
+            "id": row["id"], "host": str(manifest["host"])[:255], "exported": manifest["exported"], "time": time.time(),
+            "versions": manifest["versions"],
+        }  # fmt: skip
+        return store.adopt(row, temp / "rows.db", _run_folder(temp), waiting)
+    except MemoryError as error:
+        raise TransferError("the file needs more memory than there is") from error
+    except (OSError, sqlite3.Error) as error:
+        raise TransferError(f"the file can't be imported into {store.root}: {error}") from error
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
+
+
+def _most(name: str) -> int | None:
+    """Return how long a member of that name may be, None if there is no such member."""
+    return MEMBERS.get(name) or next((most for pattern, most in NUMBERED.items() if pattern.fullmatch(name)), None)
+
+
+@contextlib.contextmanager
+def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
+    if not isinstance(source, (str, os.PathLike)):
+        yield source
+        return
+    if not Path(source).is_file():
+        raise TransferError(f"{source} is no file")
+    with open(source, "rb") as file:
+        yield file
+
+
+def _check(manifest: dict[str, Any], temp: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Check everything that was unpacked into `temp`/in; return the run's row and the changes that wait."""
+    keys = {
+        "format",
+        "program",
+        "exported",
+        "host",
+        "versions",
+        "state",
+        "checkpoint_step",
+        "waiting",
+        "run",
+        "members",
+    }
+    if manifest.get("format") != FORMAT or set(manifest) != keys:
+        raise TransferError(
+            f"the file is not an export of format {FORMAT}; a newer version of SSL Lab may have written it"
+        )
+    incoming.number(0, incoming.LATEST)(manifest["exported"], "the time of the export")
+    incoming.text(255)(manifest["host"], "the host of the export")
+    told = manifest["versions"]
+    if not isinstance(told, dict) or not told.keys() <= versions().keys():
+        raise TransferError("the versions in the file are not written as SSL Lab writes them")
+    for name, version in told.items():
+        incoming.text(200)(version, f"the version of {name}")
+    missing = [name for name in REQUIRED if name not in manifest["members"]]
+    if missing:
+        raise TransferError(f"the file lacks {missing[0]}")
+
+    folder = temp / "in"
+    row, config = incoming.record(manifest["run"])
+    incoming.run_config(archive.parse_json((folder / "config.json").read_bytes(), "config.json"))
+    waiting = incoming.pending(manifest["waiting"], config)
+    classes, num_train = len(row["summary"].get("class_names", ())), row["summary"].get("num_train", 0)
+    incoming.rows(folder, temp / "rows.db", classes, config.train.steps)
+    incoming_keyframes.check(folder, classes, num_train)
+    _check_checkpoints(folder, row, config, classes, num_train, manifest["checkpoint_step"])
+    return row | {"config": cfg.to_dict(config), "pid": 0, "process": ""}, waiting
+
+
+def _check_checkpoints(
+    folder: Path, row: dict[str, Any], config: cfg.RunConfig, classes: int, num_train: int, told: int | None
+) -> None:
+    names = sorted(path.name for path in folder.glob("*.pt"))
+    whole = [(folder / name).exists() for name in ("last.pt", "meta.json", "split.json")]
+    if any(whole) != all(whole) or (names and not classes):
+        raise TransferError("the file holds only a part of what belongs to a checkpoint")
+    if not names:
+        return
+    from sslcore import checkpoint, incoming_checkpoint  # torch: only where there are weights
+
+    for name in names:
+        state = incoming_checkpoint.check(folder / name, config, classes, num_train)
+        if name != "last.pt":
+            continue
+        finished = row["state"] == ev.FINISHED
+        sha = row["summary"].get("weights_sha256")
+        if state["step"] != told or (finished and state["step"] != row["steps"]):
+            raise TransferError("last.pt in the file is of another step than its manifest says")
+        if finished and sha and checkpoint.states_sha256(state["model"], state["ema"]) != sha:
+            raise TransferError("last.pt in the file does not hold the weights whose hash the run's record names")
+        split = archive.parse_json((folder / "split.json").read_bytes(), "split.json")
+        if split != {part: index.tolist() for part, index in state["split"].items()}:
+            raise TransferError("split.json in the file is not the split of its checkpoint")
+        meta = {
+            "run_id": row["id"],
+            **{key: state[key] for key in ("step", "seconds", "config")},
+            "torch": row["summary"].get("torch"),
+        }
+        if archive.parse_json((folder / "meta.json").read_bytes(), "meta.json") != meta:
+            raise TransferError("meta.json in the file is not that of its checkpoint")
+
+
+def _run_folder(temp: Path) -> Path:
+    """Leave in `temp`/in what belongs into a run's folder, and return it."""
+    for name in (archive.MANIFEST, "split.json", "points.jsonl", "arrays.jsonl", "events.jsonl", "metrics.csv"):
+        (temp / "in" / name).unlink(missing_ok=True)
+    return temp / "in"
+
+
+def _remove_stale(root: Path) -> None:
+    for path in root.glob(f"{TEMP}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > STALE:
+                shutil.rmtree(path, ignore_errors=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sslcore import config as cfg
-from sslcore import console, presets, sweep
+from sslcore import console, presets, sweep, transfer
 from sslcore import events as ev
 from sslcore.config import ConfigError, RunConfig
 from sslcore.lab import Lab
@@ -88,6 +88,12 @@ def parser() -> argparse.ArgumentParser:
     branch.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting to change, such as method.threshold=0.8; repeatable"
     )  # fmt: skip
+    export = command("export", "write a run as one file, to import elsewhere", _export)
+    export.add_argument("run_id", metavar="RUN", help="a run's id or a unique beginning of it")
+    export.add_argument("--out", required=True, metavar="FILE", help="FILE.zip: settings, metrics, keyframes, weights")
+    export.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    take = command("import", "take in a run that was exported elsewhere", _import)
+    take.add_argument("file", metavar="FILE", help="a .zip that `export` wrote")
     command("runs", "list all runs, newest first", _runs)
 
     swept = command("sweep", "methods x label counts x seeds: train what is missing and print the curve", _sweep)
@@ -160,7 +166,8 @@ def _assignment(text: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def _train(args: argparse.Namespace) -> int:
+def train_config(args: argparse.Namespace) -> RunConfig:
+    """Return the config that the options of `train` ask for; ConfigError says what is wrong."""
     settings: dict[str, Any] = dict(_assignment(text) for text in args.set)
     typed = {
         "data.source": args.data,
@@ -169,9 +176,13 @@ def _train(args: argparse.Namespace) -> int:
         "train.steps": args.steps,
         "train.device": args.device,
     }
-    config = presets.build(
+    return presets.build(
         args.preset, args.method, settings | {path: value for path, value in typed.items() if value is not None}
     )
+
+
+def _train(args: argparse.Namespace) -> int:
+    config = train_config(args)
     _check_data(config, quiet=args.json)
     lab = Lab(_store(args))
     return _follow(lab, lab.start(config, args.preset, args.name), args)
@@ -278,7 +289,11 @@ def _evaluate(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     store = _store(args)
     store.reconcile()
-    run = store.run(args.run_id)
+    return _show_run(store, args.run_id, args)
+
+
+def _show_run(store: Store, run_id: str, args: argparse.Namespace) -> int:
+    run = store.run(run_id)
     shown = console.result(run) | {
         "name": run.name,
         "note": run.note,
@@ -297,6 +312,25 @@ def _runs(args: argparse.Namespace) -> int:
     runs = store.runs()
     _print([console.result(run) for run in runs], args, console.table(runs))
     return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    store, out = _store(args), Path(args.out)
+    store.reconcile()
+    run = store.run(args.run_id)
+    if out.suffix.lower() != ".zip":
+        raise ConfigError(f"--out must end in .zip (all of a run), got {args.out[:80]!r}")
+    if out.exists() and not args.force:
+        raise ConfigError(f"--out {args.out[:80]!r} is there already; --force replaces it")
+    transfer.export_run(store, run.id, out)
+    size = out.stat().st_size
+    _print({"run_id": run.id, "out": str(out), "bytes": size}, args, f"{run.id} exported to {out}, {size / 1e6:.1f} MB")
+    return 0
+
+
+def _import(args: argparse.Namespace) -> int:
+    store = _store(args)
+    return _show_run(store, transfer.import_run(store, Path(args.file)), args)
 
 
 def _delete(args: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 MANIFEST = "manifest.json"
 MIB, GIB = 1 << 20, 1 << 30
 CHUNK = MIB
+READ = 2 * MIB  # at once: the directory of an export has a few kilobytes
 SMALL = MIB  # a member that unpacks to less is no bomb, however well it is packed
 
 
@@ -107,9 +108,9 @@ class _Careful:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        if size < 0 or size > 2 * CHUNK:
+        if size > READ or len(data := self.file.read(size if size >= 0 else READ + 1)) > READ:
             raise TransferError("the file's directory is too long for an export of SSL Lab")
-        return self.file.read(size)
+        return data
 
 
 def _directory(
@@ -117,6 +118,8 @@ def _directory(
 ) -> dict[str, zipfile.ZipInfo]:
     """Return the members by name, once every claim of the directory is within bounds."""
     infos = archive.infolist()
+    if min((info.header_offset for info in infos), default=0):
+        raise TransferError("the file is no whole zip archive: it was cut off, or something stands before it")
     if len(infos) > limits.members:
         raise TransferError(f"the file holds {len(infos):,} members; at most {limits.members:,} are allowed")
     found: dict[str, zipfile.ZipInfo] = {}

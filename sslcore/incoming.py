@@ -6,11 +6,14 @@ keeps only what this table knows, so that pages never meet a value of another ty
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +33,11 @@ MOST_CLASSES = 10_000
 LINE = 4 * MIB
 RESTING = (*ev.RESUMABLE, ev.FINISHED)
 
-ROWS = """
-CREATE TABLE points (series TEXT, seq INTEGER, step INTEGER, seconds REAL, metrics TEXT);
-CREATE TABLE arrays (name TEXT, seq INTEGER, step INTEGER, seconds REAL, data BLOB);
-CREATE TABLE events (step INTEGER, time REAL, kind TEXT, data TEXT);
-"""
+# The tables that an import fills, as they are called in the store.
+COLUMNS = {
+    "points": "series, seq, step, seconds, metrics", "arrays": "name, seq, step, seconds, data", "events": "step, time, kind, data",
+    "commands": "name, value, created",
+}  # fmt: skip
 # Per-class vectors: how many numbers beyond one a class.
 ARRAYS = {"flex/threshold": 0, "flex/count": 1, "pseudo/count": 0}
 
@@ -107,12 +110,37 @@ RECORD: dict[str, Check] = {
     "seconds": SECONDS, "created": number(0, LATEST), "started": TIME, "ended": TIME, "host": text(255), "until": maybe(STEP),
     "changed": flag, "error": text(1_000_000),
 }  # fmt: skip
+FORK = {"run": text(80, ID), "step": STEP}
+
+
+def values(value: Any, what: str) -> dict[str, Any]:
+    """Names with plain values: text, finite numbers, true, false, null."""
+    if not isinstance(value, dict) or len(value) > 200:
+        raise TransferError(f"{what} must be an object of at most 200 plain values")
+    for name, item in value.items():
+        text(200)(name, f"a name in {what}")
+        if isinstance(item, str):
+            text(100_000)(item, f"{name} in {what}")
+        elif item is not None and not isinstance(item, bool):
+            number(-1e300, 1e300)(item, f"{name} in {what}")
+    return value
+
+
+def origin(value: Any, what: str) -> dict[str, Any]:
+    """Where a fork began: run, step, and the settings it changed."""
+    if not isinstance(value, dict) or set(value) != {*FORK, "changes"}:
+        raise TransferError(f"{what} must tell run, step and changes")
+    return {name: check(value[name], what) for name, check in FORK.items()} | {
+        "changes": values(value["changes"], what)
+    }
+
+
 SUMMARY: dict[str, Check] = {
     "title": text(1_000), "notes": texts(100, text(10_000)), "class_names": texts(MOST_CLASSES, text(500)),
     "num_train": COUNT, "num_labeled": COUNT, "num_unlabeled": COUNT, "num_val": COUNT, "num_test": COUNT, "device": text(20),
     "device_name": text(200), "threads": whole(1, 4096), "torch": text(100), "parameters": COUNT, "images_per_step": COUNT,
     "test_accuracy": SHARE, "test_accuracy_raw": SHARE, "best_val_accuracy": SHARE, "test_accuracy_at_best": SHARE,
-    "best_step": STEP, "weights_sha256": SHA, "seconds_per_step": RATE, "images_per_s": RATE,
+    "best_step": STEP, "weights_sha256": SHA, "seconds_per_step": RATE, "images_per_s": RATE, "fork": origin,
 }  # fmt: skip
 
 
@@ -121,7 +149,7 @@ def record(raw: Any) -> tuple[dict[str, Any], cfg.RunConfig]:
     if not isinstance(raw, Mapping) or set(raw) != {*RECORD, "config", "summary"}:
         raise TransferError(f"the run's record must have the columns {', '.join(RECORD)}, config, summary")
     row = {name: check(raw[name], f"the run's {name}") for name, check in RECORD.items()}
-    config = run_config(raw["config"])
+    config = run_config(raw["config"], "the run's settings")
     told = (config.method.name, config.data.source, config.data.labels, config.train.seed, config.train.steps)
     if (row["method"], row["data"], row["labels"], row["seed"], row["steps"]) != told:
         raise TransferError("the run's record names another method, data, labels, seed or steps than its settings")
@@ -131,12 +159,21 @@ def record(raw: Any) -> tuple[dict[str, Any], cfg.RunConfig]:
     return row, config
 
 
-def run_config(raw: Any) -> cfg.RunConfig:
-    """Return the config, strictly; TransferError with the config's own sentence."""
+def run_config(raw: Any, what: str) -> cfg.RunConfig:
+    """Return the config, strictly; TransferError with the config's own sentence on `what`."""
     try:
         return cfg.from_dict(raw)
     except ConfigError as error:
-        raise TransferError(f"the run's settings can't be used: {error}") from error
+        raise TransferError(f"{what} can't be used: {error}") from error
+
+
+def alike(config: cfg.RunConfig, other: cfg.RunConfig) -> bool:
+    """Whether two configs are equal but for what can change during a run."""
+    if config.method.name != other.method.name:
+        return False
+    return (
+        cfg.replace(other, {path: value for path, spec, value in cfg.walk(config) if spec.metadata["live"]}) == config
+    )
 
 
 def summary(raw: Any) -> dict[str, Any]:
@@ -167,18 +204,26 @@ def pending(raw: Any, config: cfg.RunConfig) -> list[dict[str, Any]]:
     return raw
 
 
-def rows(folder: Path, path: Path, classes: int, steps: int) -> None:
-    """Check points.jsonl, arrays.jsonl and events.jsonl of `folder` and write them as the tables of a new SQLite file."""
-    db = sqlite3.connect(path, isolation_level=None)
-    try:
-        db.executescript(ROWS)
+def rows(folder: Path, path: Path, classes: int, row: Mapping[str, Any], waiting: Sequence[dict[str, Any]]) -> None:
+    """Check points.jsonl, arrays.jsonl and events.jsonl of `folder` and write them into `path`, a new SQLite file.
+
+    Its tables are those of COLUMNS, with one more event that says in which state the run arrived.
+    """
+    steps, now = row["steps"], time.time()
+    arrived = (row["step"], now, "imported", json.dumps({"state": row["state"]}))
+    filled: dict[str, Iterable[tuple[Any, ...]]] = {
+        "points": _points(folder / "points.jsonl", steps),
+        "arrays": _arrays(folder / "arrays.jsonl", classes, steps),
+        "events": chain(_events(folder / "events.jsonl", steps), [arrived]),
+        "commands": (("set", json.dumps(changes), now) for changes in waiting),
+    }
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = OFF")
         db.execute("BEGIN")
-        db.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?)", _points(folder / "points.jsonl", steps))
-        db.executemany("INSERT INTO arrays VALUES (?, ?, ?, ?, ?)", _arrays(folder / "arrays.jsonl", classes, steps))
-        db.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", _events(folder / "events.jsonl", steps))
+        for table, columns in COLUMNS.items():
+            db.execute(f"CREATE TABLE {table} ({columns})")
+            db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns.split()))})", filled[table])
         db.execute("COMMIT")
-    finally:
-        db.close()
 
 
 def _lines(path: Path, keys: frozenset[str]) -> Iterator[dict[str, Any]]:
@@ -251,15 +296,10 @@ def _float32(value: Any, name: str) -> float:
 def _events(path: Path, steps: int) -> Iterator[tuple[Any, ...]]:
     step_of, time_of, kind_of = whole(0, steps), number(0, LATEST), text(40, re.compile("[a-z_]+"))
     for count, line in enumerate(_lines(path, frozenset(("step", "time", "kind", "data")))):
+        if count >= 100_000:
+            raise TransferError("the file holds more than 100,000 events")
         kind, data = kind_of(line["kind"], "the kind of an event"), line["data"]
-        if count >= 100_000 or not isinstance(data, dict) or len(data) > 100:
-            raise TransferError("the events are too many or not objects")
-        for name, value in data.items():
-            text(200)(name, "the name of a value of an event")
-            if isinstance(value, str):
-                text(100_000)(value, f"{name} of an event")
-            elif value is not None and not isinstance(value, bool):
-                _finite(value, f"{name} of an event")
+        values(data, "the data of an event")
         if kind == "state":
             one_of(*ev.STATES)(data.get("state"), "the state of an event")
         yield (

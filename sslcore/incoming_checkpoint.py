@@ -20,7 +20,8 @@ from sslcore import checkpoint, methods, models, optim
 from sslcore import config as cfg
 from sslcore.archive import MIB, TransferError
 from sslcore.checkpoint import CheckpointError
-from sslcore.incoming import SECONDS, SHA, number, run_config, whole
+from sslcore.fork import FIXED
+from sslcore.incoming import SECONDS, SHA, alike, number, run_config, whole
 from sslcore.rng import DEVICE_NAMES, HOST_NAMES
 from sslcore.trainer import CHECKPOINT_VERSION
 
@@ -32,8 +33,8 @@ GLOBALS = {"torch._utils _rebuild_tensor_v2", "collections OrderedDict"}
 STORAGES = {
     f"torch {kind}Storage" for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Byte", "Bool")
 }
-# Of the pickle's opcodes that name or call things, torch.save needs these two; others could do more.
-FORBIDDEN = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD", "EXT1", "EXT2", "EXT4", "PERSID"}
+# Opcodes that name or make things, beside the GLOBAL and REDUCE that torch.save writes; a checkpoint of ours has none.
+FORBIDDEN = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID"}
 MOST_PICKLE = 64 * MIB
 MOST_RECORDS = 20_000
 
@@ -82,7 +83,7 @@ def _check_state(name: str, state: dict[str, Any], config: cfg.RunConfig, classe
         if not fits:
             raise TransferError(f"{name} in the file is not a checkpoint of this run: {what} doesn't fit")
 
-    demand(set(state) == KEYS and state["version"] == CHECKPOINT_VERSION, "its list of parts")
+    demand(set(state) - {"probe"} == KEYS and state["version"] == CHECKPOINT_VERSION, "its list of parts")
     steps = config.train.steps
     whole(0, steps)(state["step"], f"the step in {name}")
     demand(name in (checkpoint.LAST, checkpoint.BEST) or name == f"step-{state['step']:09d}.pt", "its name")
@@ -92,9 +93,13 @@ def _check_state(name: str, state: dict[str, Any], config: cfg.RunConfig, classe
     SECONDS(state["seconds"], f"the seconds in {name}")
     number(-1, 1)(state["best"], f"best in {name}")
 
-    own = run_config(state["config"])
-    live = {path: value for path, spec, value in cfg.walk(own) if spec.metadata["live"]}
-    demand(own.method.name == config.method.name and cfg.replace(config, live) == own, "its config")
+    for part in ("config", "probe"):  # a fork may have changed what its kept checkpoints, its parent's, still say
+        own = run_config(state.get(part, state["config"]), f"the {part} in {name}")
+        same = own.method.name == config.method.name and all(
+            value == cfg.get(config, path) for path, _, value in cfg.walk(own) if path.startswith(FIXED)
+        )
+        demand(same, "its config")
+    demand(name != checkpoint.LAST or alike(run_config(state["config"], f"the config in {name}"), config), "its config")
 
     split = state["split"]
     demand(set(split) == {"labeled", "unlabeled", "val"}, "its split")

@@ -7,11 +7,13 @@ method's overrides, then what the person typed.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sslcore import config as cfg
+from sslcore import events as ev
 from sslcore.config import (
     AugmentConfig,
     ConfigError,
@@ -161,3 +163,39 @@ def build(preset: str = DEFAULT, method: str = "", settings: Mapping[str, Any] |
         path = os.path.abspath(os.path.expanduser(config.data.source.removeprefix("folder:")))
         config = cfg.replace(config, {"data.source": f"folder:{path}"})
     return config
+
+
+# Settings that have an option of their own on the command line; the others are written --set NAME=VALUE.
+OPTIONS = {
+    "data.source": "--data", "data.labels": "--labels", "train.seed": "--seed", "train.steps": "--steps", "train.device": "--device"
+}  # fmt: skip
+
+
+def reproduce(run: ev.Run) -> str:
+    """Return the command that trains with a run's settings: its preset, method, labels and seed, then only what differs.
+
+    Parsed again it gives an equal config. Where the preset isn't known here, the default one is the start. ConfigError for
+    settings of another version. `caveat` says where the numbers can still be others.
+    """
+    config = cfg.from_dict(run.config)
+    preset = run.preset if run.preset in PRESETS else DEFAULT
+    start = {name: value for name, _, value in cfg.walk(build(preset, config.method.name))}
+    words = ["python", "-m", "sslcore", "train", "--preset", preset, "--method", config.method.name]
+    words += ["--labels", str(config.data.labels), "--seed", str(config.train.seed)]
+    for name, _, value in cfg.walk(config):
+        if name in ("data.labels", "train.seed") or value == start[name]:
+            continue
+        written = "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        words += [OPTIONS[name], written] if name in OPTIONS else ["--set", f"{name}={written}"]
+    return shlex.join(words)
+
+
+def caveat(run: ev.Run) -> str:
+    """Return in one sentence why `reproduce` may not give a run's very numbers; empty where nothing stands against it."""
+    if fork := run.summary.get("fork"):
+        return f"This run is a fork of {fork['run']} at step {fork['step']:,}: the command trains with its settings from step 0."
+    if run.changed:
+        return "Settings were changed during this run: the command trains with the last ones from step 0."
+    if run.summary.get("device", "cpu") != "cpu":
+        return "The same device, torch version and settings give nearly the same numbers; bit for bit only on a CPU."
+    return f"The same numbers bit for bit on a CPU with {run.summary.get('threads', 'as many')} threads and the same torch version."

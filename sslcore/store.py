@@ -97,6 +97,26 @@ class Store:
             raise
         db.execute("COMMIT")
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read as of one moment, while others go on writing: for an export."""
+        db = self._connection()
+        db.execute("BEGIN")
+        try:
+            yield db
+        finally:
+            db.execute("COMMIT")
+
+    @contextmanager
+    def attached(self, path: Path) -> Iterator[sqlite3.Connection]:
+        """A transaction, all or nothing, in which the SQLite file `path` can be read as `incoming`: a whole run at once."""
+        self._connection().execute("ATTACH ? AS incoming", (str(path),))
+        try:
+            with self._transaction() as db:
+                yield db
+        finally:
+            self._connection().execute("DETACH incoming")
+
     def folder(self, run_id: str) -> Path:
         return self.root / run_id
 
@@ -106,7 +126,7 @@ class Store:
         self, config: cfg.RunConfig, *, preset: str = "", name: str = "", note: str = "", state: str = ev.QUEUED
     ) -> str:
         """Write a new run owned by this process and return its id."""
-        run_id = _new_id(config.method.name, config.data.labels, config.train.seed)
+        run_id = new_id(config.method.name, config.data.labels, config.train.seed)
         raw = cfg.to_dict(config)
         now = time.time()
         self.folder(run_id).mkdir()
@@ -193,52 +213,6 @@ class Store:
             if dead and self.move(run.id, ev.INTERRUPTED, only_from=ev.ACTIVE, ended=time.time()):
                 found.append(run.id)
         return found
-
-    @contextmanager
-    def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """Read as of one moment, while others go on writing: for an export."""
-        db = self._connection()
-        db.execute("BEGIN")
-        try:
-            yield db
-        finally:
-            db.execute("COMMIT")
-
-    def adopt(self, row: dict[str, Any], rows: Path, folder: Path, waiting: Sequence[dict[str, Any]] = ()) -> str:
-        """Take in a run from elsewhere, all or nothing, and return its id: the row's, or a new one where that is in use.
-
-        `rows` is an SQLite file with its points, arrays and events as `incoming` writes them; `folder` is renamed to be the
-        run's; `waiting` are changes of settings that nobody took yet.
-        """
-        self._connection().execute("ATTACH ? AS incoming", (str(rows),))
-        try:
-            with self._transaction() as db:
-                run_id = row["id"]
-                while (
-                    self.folder(run_id).exists() or db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone()
-                ):
-                    run_id = _new_id(row["method"], row["labels"], row["seed"])
-                cells = [
-                    json.dumps(value) if isinstance(value, dict) else value for value in (row | {"id": run_id}).values()
-                ]
-                db.execute(f"INSERT INTO runs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", cells)
-                db.execute(
-                    "INSERT INTO points SELECT ?, series, seq, step, seconds, metrics FROM incoming.points", (run_id,)
-                )
-                db.execute(
-                    "INSERT INTO arrays SELECT ?, name, seq, step, seconds, data FROM incoming.arrays", (run_id,)
-                )
-                db.execute(
-                    "INSERT INTO events (run, step, time, kind, data) SELECT ?, step, time, kind, data FROM incoming.events ORDER BY rowid",
-                    (run_id,),
-                )
-                _add_event(db, run_id, row["step"], "imported", {"state": row["state"]})
-                for changes in waiting:
-                    _post(db, run_id, "set", changes)
-                os.rename(folder, self.folder(run_id))  # last: nothing after it but the commit can fail
-        finally:
-            self._connection().execute("DETACH incoming")
-        return run_id
 
     def delete(self, run_id: str) -> None:
         """Remove a run that isn't active: its rows, then its folder."""
@@ -388,7 +362,8 @@ class Store:
         return [ev.Event(row["step"], row["time"], row["kind"], json.loads(row["data"])) for row in rows]
 
 
-def _new_id(method: str, labels: int, seed: int) -> str:
+def new_id(method: str, labels: int, seed: int) -> str:
+    """Return an id that no run has; it is the name of the run's folder, too."""
     return f"{method}-{labels}-s{seed}-{secrets.token_hex(3)}"
 
 

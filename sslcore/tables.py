@@ -17,9 +17,9 @@ def safe_cell(value: Any) -> Any:
 
 
 def csv_line(cells: Sequence[Any]) -> str:
-    """Return one line of CSV; None is an empty cell."""
+    """Return one line of CSV as RFC 4180 has it; None is an empty cell."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow([safe_cell(cell) for cell in cells])
+    csv.writer(out).writerow([safe_cell(cell) for cell in cells])
     return out.getvalue()
 
 

@@ -9,31 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
-import platform
 import re
 import secrets
 import shutil
 import sqlite3
 import time
-import zipfile
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
-from sslcore import archive, incoming, incoming_keyframes, keyframes
+from sslcore import archive, incoming, incoming_keyframes, outgoing
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.archive import GIB, MIB, Limits, TransferError
-from sslcore.process import HOST
-from sslcore.store import Store, write_atomically
-from sslcore.tables import metrics_csv_lines
+from sslcore.store import Store, new_id, write_atomically
 
-FORMAT = 1
 TEMP = ".import-"
 STALE = 86_400.0  # seconds after which the rest of an import that was killed is removed
 
@@ -47,17 +38,6 @@ NUMBERED = {re.compile(r"step-[0-9]{9}\.pt"): 4 * GIB, re.compile(r"keyframes/[0
 REQUIRED = ("config.json", "points.jsonl", "arrays.jsonl", "events.jsonl")
 
 
-def versions() -> dict[str, str]:
-    """Versions of what decides a run's numbers, as installed here; torch isn't imported for it."""
-    found = {"python": platform.python_version(), "system": platform.platform()}
-    for name, package in (("sslcore", "ssl-lab"), ("torch", "torch"), ("numpy", "numpy")):
-        try:
-            found[name] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[name] = "unknown"
-    return found
-
-
 # -- export ------------------------------------------------------------------------------------------------------------
 
 
@@ -69,94 +49,9 @@ def export_run(store: Store, run_id: str, target: Path) -> None:
     """
     run = store.run(run_id)
     try:
-        write_atomically(target, lambda path: _write(store, run.id, path))
+        write_atomically(target, lambda path: outgoing.write(store, run.id, path))
     except OSError as error:
         raise TransferError(f"{target} can't be written: {error.strerror or error}") from error
-
-
-def _write(store: Store, run_id: str, path: Path) -> None:
-    folder = store.folder(run_id)
-    with zipfile.ZipFile(path, "w") as file:
-        packer = archive.Packer(file)
-        last = _add_checkpoints(packer, folder)  # before the metrics: these reach at least as far
-        with store.snapshot() as db:
-            run = store.run(run_id)
-            packer.add("points.jsonl", _point_lines(store, run_id))
-            packer.add("arrays.jsonl", _array_lines(db, run_id))
-            packer.add(
-                "events.jsonl",
-                (_line({"step": e.step, "time": e.time, "kind": e.kind, "data": e.data}) for e in store.events(run_id)),
-            )
-            packer.add("metrics.csv", (line.encode() for line in metrics_csv_lines(store, run_id)))
-            waiting = db.execute(
-                "SELECT value FROM commands WHERE run = ? AND taken IS NULL AND name = 'set' ORDER BY id", (run_id,)
-            )
-            pending = [json.loads(row["value"]) for row in waiting]
-        packer.add("config.json", [(folder / "config.json").read_bytes()])
-        for name in [keyframes.PROBE, *(f"{step:09d}.npz" for step in keyframes.steps(folder))]:
-            _add_file(packer, f"{keyframes.FOLDER}/{name}", folder / keyframes.FOLDER / name)
-        if last:
-            told = {
-                "run_id": run_id,
-                **{key: last[key] for key in ("step", "seconds", "config")},
-                "torch": run.summary.get("torch"),
-            }
-            packer.add_json("meta.json", told)
-            packer.add_json("split.json", {part: index.tolist() for part, index in last["split"].items()})
-        packer.finish({
-            "format": FORMAT, "program": "SSL Lab", "exported": time.time(), "host": HOST, "versions": versions(), "state": run.state,
-            "checkpoint_step": last["step"] if last else None, "waiting": pending, "run": _record(run),
-        })  # fmt: skip
-
-
-def _record(run: ev.Run) -> dict[str, Any]:
-    """Return the run's columns as they are to arrive: at rest."""
-    state = run.state
-    if state in ev.ACTIVE:
-        state = ev.INTERRUPTED
-    elif state == ev.QUEUED:
-        state = ev.STOPPED
-    return {name: getattr(run, name) for name in (*incoming.RECORD, "config", "summary")} | {"state": state}
-
-
-def _add_checkpoints(packer: archive.Packer, folder: Path) -> dict[str, Any] | None:
-    """Add every checkpoint and return the state in last.pt; one that is being replaced is read whole, old or new."""
-    state = None
-    names = sorted(path.name for path in folder.glob("*.pt"))
-    for name in ("last.pt", *(name for name in names if name != "last.pt" and _most(name))):
-        with contextlib.suppress(FileNotFoundError), open(folder / name, "rb") as file:
-            if name == "last.pt":
-                from sslcore import checkpoint
-
-                state = checkpoint.read(file, f"checkpoint {name} of run {folder.name}")
-                file.seek(0)
-            packer.add(name, archive.chunks(file), packed=False)
-    return state
-
-
-def _add_file(packer: archive.Packer, name: str, path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:  # thinned away meanwhile
-        packer.add(name, archive.chunks(file), packed=False)
-
-
-def _line(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, allow_nan=False).encode() + b"\n"
-
-
-def _point_lines(store: Store, run_id: str) -> Iterator[bytes]:
-    for series, step, seconds, text in store.all_points(run_id):
-        metrics = {name: _number(value) for name, value in json.loads(text).items()}
-        yield _line({"series": series, "step": step, "seconds": seconds, "metrics": metrics})
-
-
-def _array_lines(db: sqlite3.Connection, run_id: str) -> Iterator[bytes]:
-    for row in db.execute("SELECT name, step, seconds, data FROM arrays WHERE run = ? ORDER BY name, seq", (run_id,)):
-        values = [_number(value) for value in np.frombuffer(row["data"], "<f4").tolist()]
-        yield _line({"name": row["name"], "step": row["step"], "seconds": row["seconds"], "values": values})
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 # -- import ------------------------------------------------------------------------------------------------------------
@@ -175,12 +70,12 @@ def import_run(store: Store, source: Path | BinaryIO, limits: Limits | None = No
         (temp / "in").mkdir()
         with _opened(source) as file:
             manifest = archive.unpack(file, temp / "in", _most, limits or Limits())
-        row, waiting = _check(manifest, temp)
+        row = _check(manifest, temp)
         row["summary"]["imported"] = {
             "id": row["id"], "host": str(manifest["host"])[:255], "exported": manifest["exported"], "time": time.time(),
             "versions": manifest["versions"],
         }  # fmt: skip
-        return store.adopt(row, temp / "rows.db", _run_folder(temp), waiting)
+        return _adopt(store, row, temp / "rows.db", _run_folder(temp))
     except MemoryError as error:
         raise TransferError("the file needs more memory than there is") from error
     except (OSError, sqlite3.Error) as error:
@@ -205,8 +100,8 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         yield file
 
 
-def _check(manifest: dict[str, Any], temp: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Check everything that was unpacked into `temp`/in; return the run's row and the changes that wait."""
+def _check(manifest: dict[str, Any], temp: Path) -> dict[str, Any]:
+    """Check everything that was unpacked into `temp`/in, write its rows into `temp`/rows.db, and return the run's row."""
     keys = {
         "format",
         "program",
@@ -219,14 +114,14 @@ def _check(manifest: dict[str, Any], temp: Path) -> tuple[dict[str, Any], list[d
         "run",
         "members",
     }
-    if manifest.get("format") != FORMAT or set(manifest) != keys:
+    if manifest.get("format") != outgoing.FORMAT or set(manifest) != keys:
         raise TransferError(
-            f"the file is not an export of format {FORMAT}; a newer version of SSL Lab may have written it"
+            f"the file is not an export of format {outgoing.FORMAT}; a newer version of SSL Lab may have written it"
         )
     incoming.number(0, incoming.LATEST)(manifest["exported"], "the time of the export")
     incoming.text(255)(manifest["host"], "the host of the export")
     told = manifest["versions"]
-    if not isinstance(told, dict) or not told.keys() <= versions().keys():
+    if not isinstance(told, dict) or not told.keys() <= outgoing.versions().keys():
         raise TransferError("the versions in the file are not written as SSL Lab writes them")
     for name, version in told.items():
         incoming.text(200)(version, f"the version of {name}")
@@ -236,13 +131,17 @@ def _check(manifest: dict[str, Any], temp: Path) -> tuple[dict[str, Any], list[d
 
     folder = temp / "in"
     row, config = incoming.record(manifest["run"])
-    incoming.run_config(archive.parse_json((folder / "config.json").read_bytes(), "config.json"))
+    began = incoming.run_config(
+        archive.parse_json((folder / "config.json").read_bytes(), "config.json"), "config.json in the file"
+    )
+    if not incoming.alike(began, config):
+        raise TransferError("config.json in the file holds other settings than the run's record")
     waiting = incoming.pending(manifest["waiting"], config)
     classes, num_train = len(row["summary"].get("class_names", ())), row["summary"].get("num_train", 0)
-    incoming.rows(folder, temp / "rows.db", classes, config.train.steps)
+    incoming.rows(folder, temp / "rows.db", classes, row, waiting)
     incoming_keyframes.check(folder, classes, num_train)
     _check_checkpoints(folder, row, config, classes, num_train, manifest["checkpoint_step"])
-    return row | {"config": cfg.to_dict(config), "pid": 0, "process": ""}, waiting
+    return row | {"config": cfg.to_dict(config), "pid": 0, "process": ""}
 
 
 def _check_checkpoints(
@@ -290,3 +189,18 @@ def _remove_stale(root: Path) -> None:
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > STALE:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _adopt(store: Store, row: dict[str, Any], rows: Path, folder: Path) -> str:
+    """Write the row, copy the rows and rename the folder, all or nothing; return the id: the row's, or a new one where that is in use."""
+    with store.attached(rows) as db:
+        run_id = row["id"]
+        while store.folder(run_id).exists() or db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone():
+            run_id = new_id(row["method"], row["labels"], row["seed"])
+        cells = [json.dumps(value) if isinstance(value, dict) else value for value in (row | {"id": run_id}).values()]
+        db.execute(f"INSERT INTO runs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", cells)
+        for table, columns in incoming.COLUMNS.items():
+            chosen = f"SELECT ?, {columns} FROM incoming.{table} ORDER BY rowid"
+            db.execute(f"INSERT INTO {table} (run, {columns}) {chosen}", (run_id,))
+        os.rename(folder, store.folder(run_id))  # last: after it only the commit can fail
+    return run_id

@@ -140,7 +140,7 @@ SUMMARY: dict[str, Check] = {
     "num_train": COUNT, "num_labeled": COUNT, "num_unlabeled": COUNT, "num_val": COUNT, "num_test": COUNT, "device": text(20),
     "device_name": text(200), "threads": whole(1, 4096), "torch": text(100), "parameters": COUNT, "images_per_step": COUNT,
     "test_accuracy": SHARE, "test_accuracy_raw": SHARE, "best_val_accuracy": SHARE, "test_accuracy_at_best": SHARE,
-    "best_step": STEP, "weights_sha256": SHA, "seconds_per_step": RATE, "images_per_s": RATE, "fork": origin,
+    "best_step": STEP, "weights_sha256": SHA, "seconds_per_step": RATE, "images_per_s": RATE, "engine": whole(0, 10_000), "fork": origin,
 }  # fmt: skip
 
 

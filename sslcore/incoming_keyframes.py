@@ -26,6 +26,9 @@ PROBE: dict[str, tuple[str, str, str, str]] = {
     "unlabeled_index": ("iu", "P", "0", "N"), "unlabeled_truth": ("iu", "P", "-1", "C"), "test_index": ("iu", "Q", "0", "M"),
     "test_truth": ("iu", "M", "0", "C"), "weak_images": ("u", "PHWS", "0", "256"), "strong_images": ("u", "PHWS", "0", "256"),
 }  # fmt: skip
+OPTIONAL: dict[str, tuple[str, str, str, str]] = {
+    "more_weak_images": ("u", "PLHWS", "0", "256")
+}  # since 2 weak views are kept
 FRAME: dict[str, tuple[str, str, str, str]] = {
     "weak_probs": ("f", "PC", "0", "2"), "strong_probs": ("f", "PC", "0", "2"), "view_probs": ("f", "PKC", "0", "2"),
     "guess": ("f", "PC", "0", "2"), "pseudo": ("iu", "P", "0", "C"), "mask": ("u", "P", "0", "2"), "threshold": ("f", "C", "0", "2"),
@@ -60,6 +63,7 @@ def _fit(arrays: keyframes.Arrays, table: dict[str, tuple[str, str, str, str]], 
     """Check type, shape and range of the arrays that the pages read; a letter's first size binds it."""
     if missing := table.keys() - arrays.keys():
         raise TransferError(f"keyframe {where} lacks {', '.join(sorted(missing))}")
+    table = table | {name: told for name, told in OPTIONAL.items() if name in arrays}
     for name, (kinds, shape, _, _) in table.items():
         array = arrays[name]
         if array.dtype.kind not in kinds or array.ndim != len(shape):

@@ -16,6 +16,7 @@ TORCH_FREE = (
     "presets",
     "events",
     "store",
+    "schema",
     "process",
     "keyframes",
     "lab",

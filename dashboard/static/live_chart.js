@@ -123,6 +123,7 @@ function download(name, href) {
 
 function addTools(chart, box) {
   const tools = box.querySelector(".tools")
+  tools.replaceChildren()  // mounted again in the same place, it has them already
   const add = (label, title, action) => {
     const button = document.createElement("button")
     button.type = "button"

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import queries, text
+from dashboard import guide_tour, queries, text
 from dashboard.live_chart import STATIC, install_plotly
 from sslcore.store import StoreError
 
@@ -26,6 +26,7 @@ page = st.navigation(
             "views/time.py", title="Time machine", icon=":material/history:", url_path="time", help=text.PAGES["time"]
         ),
         st.Page("views/runs.py", title="Runs", icon=":material/table_rows:", help=text.PAGES["runs"]),
+        st.Page("views/guide.py", title="Guide", icon=":material/school:", url_path="guide", help=text.PAGES["guide"]),
     ],
     position="top",
 )
@@ -40,6 +41,7 @@ try:
 except (StoreError, OSError) as problem:
     st.error(text.escape(str(problem)), icon=":material/error:")
     st.stop()
+guide_tour.enter(page.url_path)
 page.run()
 if not st.session_state.get("warm"):
     engine.warm_up()  # last, once a tab: the page is painted before torch is imported

@@ -15,6 +15,7 @@ PAGES = {
     "pseudo": "X-ray one unlabelled image; move the threshold and see what is kept.",
     "time": "Go back to any moment of a run.",
     "runs": "Every run: open one, compare their numbers, delete.",
+    "guide": "Ten minutes through all of it, and what can go wrong.",
 }
 WRONG_FOLDER = (
     "Streamlit was started in another folder and has not read this program's settings (.streamlit/config.toml), so it could not show charts "

@@ -9,8 +9,11 @@ from sslcore.store import StoreError
 # The icon is a file: Streamlit would fetch its own icons for the tab from the internet.
 st.set_page_config(page_title="SSL Lab", page_icon=STATIC / "icon.png", layout="wide")
 # Streamlit's own "Stop" in the header ends the drawing of the page, not the training: beside ours it would mislead.
-# And what a slow tick has not redrawn yet is not old enough to be greyed out.
-st.html("<style>[data-testid=stStatusWidget] { display: none; } [data-stale=true] { opacity: 1 !important; }</style>")
+# And what a slow tick has not redrawn yet is not old enough to be greyed out. The verdict has room for two lines.
+st.html(
+    "<style>[data-testid=stStatusWidget] { display: none; } [data-stale=true] { opacity: 1 !important; }"
+    " .st-key-verdict { min-height: 5.1rem; }</style>"
+)
 page = st.navigation(
     [
         st.Page("views/train.py", title="Train", icon=":material/play_circle:", default=True, help=text.PAGES["train"]),

@@ -1,20 +1,17 @@
-"""One sentence about what is to be seen just now: what looks alarming and is right, and what is wrong and what to try. No streamlit.
+"""One sentence about what is to be seen just now: what looks alarming and is right, or else what to look for. No streamlit.
 
-The rules compare means of the early and the late part of a curve, so that a single noisy point says nothing.
+What is wrong stands in `alerts.py`, and comes first.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
 from dashboard import text
-from dashboard.queries import Columns, Snapshot
+from dashboard.alerts import CHANGE, alerts, change
+from dashboard.queries import Snapshot
 from sslcore.events import Run
 
 PAPERS = 2**20  # optimizer steps of the papers' runs
 PHOTOS = ("cifar10", "cifar100", "svhn", "stl10")
-CHANGE = 0.05  # of a rate: less than this is noise
-COLLAPSE = 0.01  # a mask rate below this teaches next to nothing
 
 WATCH = {
     "supervised": "Watch the gap: the labelled images are learnt by heart within moments, the test images are not.",
@@ -31,17 +28,16 @@ def note(run: Run, now: Snapshot) -> tuple[str, str]:
     points = now.train
     if not len(points.get("step", ())):
         return "info", "The first point appears with the first steps; the images are being loaded."
-    for rule in (_collapsed, _biased, _overfitted):
-        if alert := rule(run, now):
-            return "warning", alert
+    if found := alerts(run, now):
+        return "warning", "  \n".join(alert.told() for alert in found)
     if run.method == "flexmatch" and points["train/mask_rate"][-1] > 0.99 and run.step < run.steps / 4:
         return (
             "info",
             "Every guess is kept, by design: FlexMatch's thresholds begin at 0 and rise class by class as images become confident.",
         )
     if (
-        (mask := _change(points, "train/mask_rate"))
-        and (loss := _change(points, "train/loss_u"))
+        (mask := change(points, "train/mask_rate"))
+        and (loss := change(points, "train/loss_u"))
         and mask[1] - mask[0] > CHANGE
         and loss[1] > loss[0]
     ):
@@ -63,43 +59,3 @@ def result(run: Run) -> str:
         f"{title}: {text.plural(run.labels, 'label')}, {text.number(run.steps)} steps{share}, seed {run.seed}. "
         f"One seed: another may differ by a few points.{changed}"
     )
-
-
-def _collapsed(run: Run, now: Snapshot) -> str:
-    mask = now.train.get("train/mask_rate")
-    if mask is None or run.step < run.steps / 5 or len(mask) < 20 or np.nanmean(mask[-20:]) >= COLLAPSE:
-        return ""
-    return (
-        f"Hardly any guess is confident enough (mask rate {text.percent(float(np.nanmean(mask[-20:])))}), so the unlabelled images teach nothing. "
-        "Try a lower threshold, more labels or more steps."
-    )
-
-
-def _biased(run: Run, now: Snapshot) -> str:
-    mask, purity = _change(now.train, "train/mask_rate"), _change(now.train, "train/purity")
-    if mask is None or purity is None or mask[1] - mask[0] < CHANGE or purity[0] - purity[1] < CHANGE:
-        return ""
-    return (
-        f"Purity falls ({text.percent(purity[0], 0)} to {text.percent(purity[1], 0)}) while more guesses are kept: confirmation bias, "
-        "the model believes its own errors. Try a higher threshold, more labels or another seed."
-    )
-
-
-def _overfitted(run: Run, now: Snapshot) -> str:
-    values = now.evals.get("eval/val/accuracy")
-    if values is None or len(values) < 6 or np.nanmax(values) - np.nanmean(values[-3:]) < CHANGE:
-        return ""
-    best = int(now.evals["step"][int(np.nanargmax(values))])
-    return f"Validation accuracy has fallen since step {best:,}: the best weights are kept. A shorter run or more labels would help."
-
-
-def _change(points: Columns, name: str, fewest: int = 16) -> tuple[float, float] | None:
-    """Means over the second and the last quarter of a curve (the first quarter is the start-up); None if it is short."""
-    values = points.get(name)
-    if values is None:
-        return None
-    known = values[~np.isnan(values)]
-    if len(known) < fewest:
-        return None
-    quarter = len(known) // 4
-    return float(known[quarter : 2 * quarter].mean()), float(known[-quarter:].mean())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import live_settings, notes, queries, text, widgets
+from dashboard import alerts, live_settings, notes, queries, text, widgets
 from dashboard.live_chart import preload
 from dashboard.live_tiles import Tile, live_tiles
 from dashboard.queries import Snapshot
@@ -77,6 +77,8 @@ def verdict(run: Run, now: Snapshot) -> None:
             "info": (st.info, ":material/visibility:"), "warning": (st.warning, ":material/warning:"), "success": (st.success, ":material/flag:")
         }[kind]  # fmt: skip
         show(sentence, icon=icon)
+        if run.state == "finished" and (found := alerts.alerts(run, now)):
+            st.warning("  \n".join(alert.told() for alert in found), icon=":material/warning:")
     elif run.state in ("failed", "diverged"):
         lines = run.error.strip().splitlines() or ["No reason was recorded."]
         st.error(text.escape(lines[-1]), title=widgets.state_line(run), icon=":material/error:")

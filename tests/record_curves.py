@@ -26,8 +26,8 @@ FIX: dict[str, Any] = {"data.labels": 10, "train.steps": 300, "train.evals": 15}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "collapse": ("fixmatch", {**FIX, "method.threshold": 1.0, "data.labels": 40}),
     "bias": ("fixmatch", {**FIX, "method.threshold": 0.0, "method.lambda_u": 5.0, "train.seed": 3}),
+    "bias/rising": ("fixmatch", {**FIX, "method.threshold": 0.6, "method.lambda_u": 4.0, "train.seed": 3, "data.val": 300}),
     "bias/mixmatch": ("mixmatch", {**FIX, "method.lambda_u": 1000.0, "method.ramp_steps": 0, "train.seed": 3}),
-    "validation": ("fixmatch", {**FIX, "method.threshold": 0.0, "method.lambda_u": 20.0, "data.val": 300, "train.seed": 1}),
     "diverged": ("supervised", {"train.steps": 200, "optim.lr": 10.0, "optim.momentum": 0.999, "optim.weight_decay": 0.9}),
     "unstable": ("fixmatch", {**FIX, "optim.lr": 8.0}),
     "stuck": ("flexmatch", {"train.steps": 200, "optim.lr": 1e-6}),

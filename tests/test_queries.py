@@ -169,7 +169,8 @@ def test_flexmatch_keeps_everything_at_first_by_design(store: Store) -> None:
 def test_falling_validation_is_a_warning(store: Store) -> None:
     evals = {"step": np.arange(8) * 10, "eval/val/accuracy": np.array([0.3, 0.6, 0.8, 0.8, 0.7, 0.7, 0.7, 0.7])}
     now = dataclasses.replace(curves(loss=RISING), evals=evals)
-    assert notes.note(run_of(store, "supervised"), now)[1].startswith("Validation accuracy has fallen since step 20")
+    sentence = notes.note(run_of(store, "supervised"), now)[1]
+    assert "Validation accuracy has fallen from 80 % to 70 %" in sentence and "Since step 20." in sentence
 
 
 def test_a_result_says_all_that_it_rests_on(store: Store) -> None:

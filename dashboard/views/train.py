@@ -118,7 +118,8 @@ def live(run_id: str, state: str, young: bool, busy: tuple[tuple[str, str], ...]
     if run.state != state or is_young(run) != young or queries.busy() != busy or len(now.changes) != changes:
         st.rerun()
     panels.progress(run, now)
-    panels.verdict(run, now)
+    with st.container(key="verdict"):  # as high with one sentence as with two: what comes and goes moves nothing
+        panels.verdict(run, now)
     panels.tiles(run, now)
     panel_curves.curves(run, now)
     panel_images.show(run, st.context.theme.type or "light")

@@ -206,6 +206,13 @@ def find(config: RunConfig, path: str) -> dataclasses.Field[Any]:
     return known[path]
 
 
+def get(config: RunConfig, path: str) -> Any:
+    """Return the value behind a dotted name; ConfigError lists the known ones."""
+    find(config, path)
+    section, name = path.split(".", 1)
+    return getattr(getattr(config, section), name)
+
+
 def replace(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     """Return the config with dotted settings changed; strings are parsed. `method.name` swaps the method's section first."""
     changes = dict(changes)

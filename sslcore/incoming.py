@@ -127,11 +127,11 @@ def values(value: Any, what: str) -> dict[str, Any]:
 
 
 def origin(value: Any, what: str) -> dict[str, Any]:
-    """Where a fork began: run, step, and the settings it changed."""
-    if not isinstance(value, dict) or set(value) != {*FORK, "changes"}:
-        raise TransferError(f"{what} must tell run, step and changes")
+    """Where a fork began: run, step, the settings it changed, and what they were before."""
+    if not isinstance(value, dict) or set(value) != {*FORK, "changes", "before"}:
+        raise TransferError(f"{what} must tell run, step, changes and before")
     return {name: check(value[name], what) for name, check in FORK.items()} | {
-        "changes": values(value["changes"], what)
+        part: values(value[part], what) for part in ("changes", "before")
     }
 
 

@@ -359,7 +359,7 @@ RECORDS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "hash": (lambda r: r["summary"].update(weights_sha256="0" * 64), "weights"),
     "changed": (lambda r: r.update(changed=1), "changed"),
     "until": (lambda r: r.update(until=-4), "until"),
-    "fork": (lambda r: r["summary"].update(fork={"run": "../x", "step": 1, "changes": {}}), "fork"),
+    "fork": (lambda r: r["summary"].update(fork={"run": "../x", "step": 1, "changes": {}, "before": {}}), "fork"),
     "created": (lambda r: r.update(created=1e300), "created"),
 }
 

@@ -32,14 +32,34 @@ def own(run: Run, name: str, default: Any) -> Any:
     return run.config.get("method", {}).get(name, default)
 
 
+def own_tau(run: Run) -> float:
+    """Return the run's own threshold, else the papers' 0.95."""
+    return float(own(run, "threshold", 0.95))
+
+
 def tau(run: Run) -> float:
-    """Draw the slider of tau; its first value is the run's own, else the papers' 0.95."""
-    first = round(float(own(run, "threshold", 0.95)), 2)
+    """Draw the slider of tau; its first value is the run's own."""
     return float(
         st.slider(
-            "Threshold \u03c4", 0.0, 1.0, first, step=0.01, key=f"tau.{first:g}", bind=BIND, help=text_pseudo.TAU_HELP
+            "Threshold \u03c4",
+            0.0,
+            1.0,
+            own_tau(run),
+            step=0.01,
+            key=_tau_key(run),
+            bind=BIND,
+            help=text_pseudo.TAU_HELP,
         )
     )
+
+
+def set_tau(run: Run, value: float) -> None:
+    """Move the slider of tau; only before it is drawn, as in a callback."""
+    st.session_state[_tau_key(run)] = round(min(max(float(value), 0.0), 1.0), 2)
+
+
+def _tau_key(run: Run) -> str:
+    return f"tau.{own_tau(run):g}"  # another run with another threshold begins with its own
 
 
 def mapping(run: Run) -> tuple[str, bool]:

@@ -45,7 +45,7 @@ def histogram(counts: np.ndarray, tau: float) -> Figure:
         "xaxis": {"range": [0, 1.002], "title": {"text": "confidence"}, "showgrid": False, "fixedrange": True, "tickformat": ".1f"},
         "yaxis": {"rangemode": "tozero", "title": {"text": "images"}, "fixedrange": True},
         "shapes": [figures.rule(x=tau)], "margin": {"l": 58, "r": 14, "t": 54, "b": 50},
-        "annotations": [figures.note(f"\u03c4 = {tau:g}", x=tau, y=1, yref="paper", yanchor="bottom", xanchor="right" if tau > 0.85 else "center")],
+        "annotations": [_tau(tau)],
     }  # fmt: skip
     return figure
 
@@ -93,9 +93,16 @@ def trade_off(taus: np.ndarray, coverage: np.ndarray, purity: np.ndarray, tau: f
     figure["layout"] |= {
         "xaxis": {"range": [0, 1], "title": {"text": "threshold"}, "showgrid": False, "tickformat": ".1f", "hoverformat": ".2f", "fixedrange": True},
         "yaxis": {**figures.PERCENT, "fixedrange": True}, "hovermode": "x unified", "shapes": [figures.rule(x=tau)],
-        "annotations": [figures.note(f"\u03c4 = {tau:g}", x=tau, y=1, yref="paper", yanchor="bottom", xanchor="right" if tau > 0.85 else "center")],
+        "annotations": [_tau(tau)],
     }  # fmt: skip
     return figure
+
+
+def _tau(tau: float) -> Figure:
+    side = "right" if tau > 0.5 else "left"
+    return figures.note(
+        f"\u03c4 = {tau:g}", x=tau, y=1, yref="paper", yanchor="top", xanchor=side, bgcolor=theme.GROUND
+    )
 
 
 def _stack(k: int) -> Figure:

@@ -34,16 +34,18 @@ def draw(run: Run, steps: Sequence[int], wanted: int) -> None:
         predictions = _population(run, frame)
         first = "flexmatch" if run.method == "flexmatch" else "fixmatch"
         gate = _choose("Gate", text_pseudo.GATES, first, f"gate.{first}", text_pseudo.GATE_HELP)
-        tau = pseudo_steps.tau(run) if gate != "hand" else float(pseudo_steps.own(run, "threshold", 0.95))
+        tau = pseudo_steps.tau(run) if gate != "hand" else pseudo_steps.own_tau(run)
         thresholds = _thresholds(run, frame, predictions, gate, tau, names)
     result = sandbox.outcome(predictions, thresholds)
     with right:
         _tiles(run, frame, predictions, result)
         keep = sandbox.kept(predictions, thresholds)
-        _chart("histogram", sandbox_charts.histogram(sandbox.histogram(predictions, keep), tau), run)
+        counts = sandbox.histogram(predictions, keep)
+        _chart("histogram", sandbox_charts.histogram(counts, tau), run, movable=gate != "hand")
     with st.grid(2, min_column_width=320):
         _chart("classes", sandbox_charts.classes(result.by_class, thresholds, names), run)
-        _chart("trade", sandbox_charts.trade_off(TAUS, *sandbox.trade_off(predictions, TAUS), tau), run)
+        lines = sandbox.trade_off(predictions, TAUS)
+        _chart("trade", sandbox_charts.trade_off(TAUS, *lines, tau), run, movable=gate != "hand")
 
 
 def _choose(label: str, options: dict[str, str], first: str, key: str, about: str) -> str:
@@ -129,9 +131,16 @@ def _tiles(run: Run, frame: Columns, predictions: Predictions, result: Outcome) 
         st.caption(text_pseudo.interval(wrong[1], wrong[2], known) + (" " + text_pseudo.POINTS if own else ""))
 
 
-def _chart(kind: str, figure: Figure, run: Run) -> None:
+def _chart(kind: str, figure: Figure, run: Run, movable: bool = False) -> None:
     title, about = text_pseudo.CHARTS[kind]
+
+    def move() -> None:
+        at = (st.session_state[f"chart_{kind}"].get("click") or [None])[0]
+        if isinstance(at, (int, float)):
+            pseudo_steps.set_tau(run, at)
+
     with st.container(border=True, gap="xsmall", key=f"card_{kind}"):
         st.markdown(f"**{title}**")
         st.caption(about)
-        live_chart(figure, key=f"chart_{kind}", view=run.id, height=HEIGHT, alt=text_pseudo.CHART_ALT[kind])
+        alt = text_pseudo.CHART_ALT[kind]
+        live_chart(figure, key=f"chart_{kind}", view=run.id, height=HEIGHT, alt=alt, on_click=move if movable else None)

@@ -107,11 +107,12 @@ TILE_HELP = {
     "wrong": "Share of kept and wrong ones, times the size of the unlabelled pool. The interval below tells how much luck is in it.",
     "kept": "Kept guesses of all that are frozen here.",
 }
+AS_OWN = "as the run's own"
 POINTS = "Points: the difference to the run's own gate."
 CHARTS = {
-    "histogram": ("Confidence", "How sure the model is, right and wrong. Hatched: wrong. Faint: not kept. Line: tau."),
+    "histogram": ("Confidence", "How sure the model is, right and wrong. Hatched: wrong. Faint: not kept. Line: tau; a click moves it."),
     "classes": ("Accepted by class", "The guesses for each class: kept and right, kept and wrong (hatched), not kept. Number and line: its threshold."),
-    "trade": ("Every single threshold", "Coverage and purity if one threshold held for all classes. Line: tau."),
+    "trade": ("Every single threshold", "Coverage and purity if one threshold held for all classes. Line: tau; a click moves it."),
 }  # fmt: skip
 CHART_ALT = {
     "histogram": "Histogram of the confidences, right and wrong guesses stacked, with the threshold as a line",
@@ -135,4 +136,6 @@ def interval(low: float, high: float, images: int) -> str:
 
 def points(value: float | None, own: float | None) -> str | None:
     """Write how far a share is from the run's own, in percentage points."""
-    return None if value is None or own is None else f"{100 * (value - own):+.1f} points"
+    if value is None or own is None:
+        return None
+    return AS_OWN if abs(value - own) < 5e-4 else f"{100 * (value - own):+.1f} points"

@@ -37,7 +37,7 @@ def tour(number: int) -> None:
 
 def _step(step: Step, number: int, done: bool) -> None:
     st.caption(f"Step {number} of {len(STEPS)}")
-    st.markdown(f"### {step.title}")
+    st.subheader(step.title, anchor=False)
     st.markdown(step.do)
     if step.page != "guide":
         guide_tour.link(step, number)
@@ -149,7 +149,7 @@ def gallery() -> None:
         for column, name in zip(st.columns(2), row, strict=False):
             with column, st.container(border=True, key=f"card_{name}", height="stretch"):
                 chosen = presets.BROKEN[name]
-                st.markdown(f"#### {text.escape(chosen.title.partition(': ')[2].capitalize())}")
+                st.subheader(text.escape(_heading(chosen.title)), anchor=False)
                 st.caption(f"{text.METHODS[chosen.config.method.name]} on the digits lesson")
                 st.markdown(f"**{words.LOOK}.** {text.escape(chosen.note)}")
                 with st.expander(words.DIAGNOSIS, icon=":material/stethoscope:", type="compact"):
@@ -157,6 +157,12 @@ def gallery() -> None:
                 st.page_link(
                     PAGES["train"][1], label=words.BREAK_LINK, icon=":material/play_arrow:", query_params=_with_tour(guide.break_params(name)),
                 )  # fmt: skip
+
+
+def _heading(title: str) -> str:
+    """Title of a broken preset as a heading; the name of a setting keeps its small letter."""
+    plain = title.partition(": ")[2]
+    return plain if "=" in plain else plain[:1].upper() + plain[1:]
 
 
 def _with_tour(params: dict[str, str]) -> dict[str, str]:
@@ -176,11 +182,8 @@ def teach() -> None:
         st.page_link(
             PAGES[page][1], label="Try it", icon=":material/co_present:", query_params={guide.HIDE: ",".join(hide)} if hide else {}, width="content"
         )  # fmt: skip
-        st.button(
-            words.SHOW_ALL,
-            key="teach_all",
-            icon=":material/visibility:",
-            on_click=guide_tour.show_all,
-            disabled=not guide_tour.hidden(),
-        )
+        if st.button(
+            words.SHOW_ALL, key="teach_all", icon=":material/visibility:", on_click=guide_tour.show_all, disabled=not guide_tour.hidden()
+        ):  # fmt: skip
+            st.rerun()  # the whole page: what hides stands outside of this fragment
     st.caption(words.TEACH_NOTE)

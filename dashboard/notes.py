@@ -21,6 +21,15 @@ WATCH = {
 }
 
 
+def purpose(run: Run) -> str:
+    """What of a run is broken on purpose, so that nobody takes its numbers for a method's; empty for a sound one."""
+    method, data = run.config.get("method", {}), run.config.get("data", {})
+    wrong, fault = data.get("wrong", 0), method.get("fault", "none")
+    found = [f"{text.plural(wrong, 'labelled image')} told a wrong class"] if wrong else []
+    found += [text.FAULTS.get(fault, text.escape(str(fault)))] if fault != "none" else []
+    return f"Broken on purpose: {'; '.join(found)}." if found else ""
+
+
 def note(run: Run, now: Snapshot) -> tuple[str, str]:
     """Return ("info", "warning" or "success", markdown) about a run that trains or has finished."""
     if run.state == "finished":

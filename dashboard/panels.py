@@ -71,6 +71,8 @@ def tiles(run: Run, now: Snapshot) -> None:
 
 def verdict(run: Run, now: Snapshot) -> None:
     """One sentence: what to look for while it trains, how it ended, or what went wrong and what to do."""
+    if purpose := notes.purpose(run):
+        st.warning(purpose, icon=":material/handyman:")
     if run.state in ("running", "finished"):
         kind, sentence = notes.note(run, now)
         show, icon = {

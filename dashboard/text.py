@@ -26,6 +26,10 @@ METHOD_HELP = (
     "Supervised learns from the labelled images alone. MixMatch averages and sharpens its guesses for the others and mixes images. "
     "FixMatch keeps a guess only above a fixed confidence and asks a distorted view to agree. FlexMatch gives each class its own threshold."
 )
+FAULTS = {
+    "mask-by-class-number": "the mask looks the confidence up by class number, as a tutorial does",
+    "confidence-as-mask-rate": "the curve called mask rate is the mean confidence, as in a tutorial",
+}
 DATA = {"digits": "Digits", "shapes": "Shapes", "cifar10": "CIFAR-10", "folder": "My own folder"}
 DATA_HELP = {
     "digits": "1,797 real handwritten digits (8 x 8 scans, shown enlarged). Part of scikit-learn: works at once, offline.",

@@ -74,18 +74,18 @@ def _broken(title: str, method: str, settings: Mapping[str, Any], note: str) -> 
 BROKEN: dict[str, Preset] = {
     "break-no-strong-view": _broken(
         "no strong augmentation", "fixmatch", {"augment.preset": "off"},
-        "Both views are weak, so the target of a kept image is what the model says already: it learns little from agreeing with "
-        "itself. Compare the test accuracy with the same run of the plain digits lesson.",
+        "Both views are weak, so the target of a kept image is what the model says already: there is little to disagree about and little to "
+        "learn. Look at loss_u: with seed 0 it stayed below 0.06, beside about 0.8 in the unbroken lesson. Then compare purity and accuracy.",
     ),
     "break-tau-zero": _broken(
         "tau = 0", "fixmatch", {"method.threshold": 0.0},
-        "No threshold: every guess is a target from the first step, when most guesses are wrong. The mask rate is 100 % "
-        "throughout; look at the purity, which nothing protects any more.",
+        "No threshold: every guess is a target from the first step, when most guesses are wrong. The mask rate is 100 % throughout. Look at "
+        "the purity of the first steps: it begins near chance instead of near 100 %. Easy digits may recover from that; harder images need not.",
     ),
     "break-lambda-100": _broken(
         "lambda_u = 100", "fixmatch", {"method.lambda_u": 100.0},
-        "The unlabelled loss counts a hundred times the labelled one: the model's own guesses outvote the labels. Look at the "
-        "labelled images' accuracy and at the purity as soon as the mask opens.",
+        "The unlabelled loss counts a hundred times the labelled one: the model's own guesses outvote the labels. With seed 0 it ended by calling "
+        "every image the same class, with full confidence. Look at mask rate and purity together, and at the labelled images' accuracy.",
     ),
     "break-one-label": _broken(
         "one label a class", "flexmatch", {"data.labels": 10},
@@ -94,13 +94,13 @@ BROKEN: dict[str, Preset] = {
     ),
     "break-wrong-label": _broken(
         "a mislabelled seed", "flexmatch", {"data.labels": 10, "data.wrong": 1},
-        "One label a class, and one of the ten is wrong on purpose. The error is passed on with high confidence to every image "
-        "that looks alike. Look at the confusion matrix: one class is missing, its images sit in the next one.",
+        "One label a class, and one of the ten is wrong on purpose. The error is passed on to the images that look alike: with seed 0 73 % of the "
+        "test images were right, and 93 % with all ten labels right. Look at the confusion matrix for a class that is hardly ever answered.",
     ),
     "break-mask-by-class": _broken(
         "mask by class number", "flexmatch", {"method.fault": "mask-by-class-number"},
-        "The tutorial looks the confidence up by the class number: all images taken for a 3 are judged by image number 3 of the "
-        "batch. Look at the images: unsure guesses are kept and sure ones dropped, a whole class at a time.",
+        "The tutorial looks the confidence up by the class number: all images taken for a 3 are judged by image number 3 of the batch, so a whole "
+        "class is kept or dropped at once. Look at the images: unsure ones are kept. Training hides such a fault well: compare the purity.",
     ),
     "break-mask-rate": _broken(
         "a confidence called mask rate", "flexmatch", {"method.fault": "confidence-as-mask-rate"},

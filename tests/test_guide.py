@@ -13,7 +13,7 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 import sslcore
-from dashboard import guide, guide_tour, queries, sketch, story, text, text_guide
+from dashboard import guide, guide_tour, notes, queries, sketch, story, text, text_guide
 from dashboard.guide import STEPS, Seen
 from sslcore import events as ev
 from sslcore import presets
@@ -108,6 +108,9 @@ def test_a_run_with_wrong_labels_or_a_fault_is_not_sound(store: Store) -> None:
     for settings in ({"data.wrong": 1}, {"method.fault": "confidence-as-mask-rate"}, {}):
         fill(store, ev.FINISHED, config=presets.build("smoke", "flexmatch", {"train.steps": 80, **settings}))
     assert [guide.sound(run) for run in reversed(store.runs())] == [False, False, True]
+    told = [notes.purpose(run) for run in reversed(store.runs())]
+    assert told[0] == "Broken on purpose: 1 labelled image told a wrong class." and not told[2]
+    assert "mean confidence" in told[1]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +206,7 @@ def test_the_picture_tells_its_steps_to_everybody() -> None:
         drawing = story.picture(name, text_guide.METHODS_ALT[name])
         assert drawing.count("<rect") == len(boxes) and 'role="img"' in drawing and "currentColor" in drawing
         assert all(f"{i}. {box.title}" in drawing for i, box in enumerate(boxes, 1) if "&" not in box.title)
+    assert story.page([("fixmatch", "x")]).count("<svg") == 1
     assert [len(boxes) for _, boxes in story.STORY.values()] == [8, 4, 4]
 
 

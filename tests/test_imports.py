@@ -133,6 +133,9 @@ def test_scikit_learn_stays_in_the_digits_loader() -> None:
         "xray",
         "formulas",
         "inspection",
+        "guide",
+        "story",
+        "text_guide",
     ],
 )
 def test_charts_and_images_are_free_of_streamlit(module: str) -> None:

@@ -7,7 +7,6 @@ from the installed package into `static/`, ours lies there, and a page loads eac
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -21,8 +20,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.figures import Figure
-
-STATIC = Path(__file__).resolve().parent / "static"
+from dashboard.served import LOADER, STATIC, served
 
 
 @cache
@@ -49,36 +47,9 @@ def install_plotly() -> None:
         Path(temp).unlink(missing_ok=True)
 
 
-@cache
-def _loader() -> str:
-    """HTML that names the files which draw, each with its own digest: a component's inline JavaScript and CSS would be sent at every tick."""
-    marks = {}
-    for file in ("live_chart.js", "live_chart.css"):
-        digest = hashlib.sha256((STATIC / file).read_bytes()).hexdigest()[:12]
-        marks[file] = f"app/static/{file}?v={digest}"
-    return (
-        f'<div class="ssl-chart" role="figure" data-script="{marks["live_chart.js"]}" data-style="{marks["live_chart.css"]}">'
-        '<div class="plot"></div><div class="wait"></div><div class="tools"></div></div>\n'
-    )
-
-
-LOADER = """
-export default function (component) {
-  const box = component.parentElement.querySelector(".ssl-chart")
-  const absolute = (path) => new URL(path, document.baseURI).href
-  const style = absolute(box.dataset.style)
-  if (!document.querySelector(`link[href="${style}"]`)) {
-    document.head.appendChild(Object.assign(document.createElement("link"), { rel: "stylesheet", href: style }))
-  }
-  const drawing = import(absolute(box.dataset.script))
-  drawing.then((module) => module.update(component))
-  return () => drawing.then((module) => module.remove(component.parentElement))
-}
-"""
-
 _component = st.components.v2.component(
     "ssl_live_chart",
-    html=_loader(),
+    html=f'<div class="ssl-chart" role="figure" {served("live_chart")}><div class="plot"></div><div class="wait"></div><div class="tools"></div></div>\n',
     js=LOADER,
     isolate_styles=False,  # plotly's own styles stand in the page's head
 )

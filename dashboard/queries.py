@@ -43,6 +43,12 @@ def runs() -> list[ev.Run]:
     return store().runs()
 
 
+def some(ids: Sequence[str]) -> list[ev.Run]:
+    """The runs with these ids, in this order; those that are gone are left out."""
+    found = {run.id: run for run in store().runs()}
+    return [found[run_id] for run_id in ids if run_id in found]
+
+
 def choose(found: list[ev.Run], wanted: str = "") -> ev.Run | None:
     """Pick the run to show: the wanted one, else the newest that is at work, else the newest."""
     for run in found:
@@ -150,7 +156,7 @@ def origin(run: ev.Run) -> tuple[Snapshot, int] | None:
 _reading = threading.RLock()  # two tabs that ask at once: one reads, the other waits for it
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)  # ten compared runs in a few tabs
 def _snapshot(root: Path, run_id: str, version: tuple[int, ...]) -> Snapshot:
     db, events = store(), store().events(run_id)
     train = _window(root, run_id, ev.TRAIN)

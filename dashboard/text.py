@@ -14,7 +14,7 @@ PAGES = {
     "augment": "See how a picture is changed before a network sees it.",
     "pseudo": "X-ray one unlabelled image; move the threshold and see what is kept.",
     "time": "Go back to any moment of a run.",
-    "runs": "Every run: open one, compare their numbers, delete.",
+    "runs": "Every run: compare, steer, name, save, delete.",
     "guide": "Ten minutes through all of it, and what can go wrong.",
 }
 WRONG_FOLDER = (
@@ -190,11 +190,21 @@ CELL_TEXT = "Click a cell of the matrix, or choose it here: test images of one c
 SHARPEN_HELP = "p_c^(1/T) / sum of p_k^(1/T): with T below 1 the likeliest class gains, so the guess says more clearly what it already leans to."
 SHEET_WAIT = "The images appear with the first evaluation."
 
-RUNS_TEXT = "Every run of this folder, newest first. The accuracies are those of the last evaluation, one seed each."
+RUNS_TEXT = "Every run of this folder, also those started from the command line. Tick some to see their curves in the same charts and what differs."
 RUNS_EMPTY = "There is no run yet. The Train page starts one with a single click."
-RUNS_PICK = "Tick a row to open or delete it."
+RUNS_PICK = "Tick a row to see its curves, steer, name, save or delete it; two or more are compared."
+RUNS_NONE_FIT = "No run fits what is asked for above."
 RUNS_ALT = "Table of all runs with state, method, data, labels, seed, progress, accuracies and time"
 BEST_HELP = "Test accuracy of the weights that were best on the validation part, where the run has one."
+TIME_HELP = "Training time, evaluation included."
+SEARCH_HELP = "Words that must stand in a run's name, id, note, method or data."
+COMPARE_TEXT = "The same measurement of each run; dash and label tell them apart, not colour alone. One seed is one draw of luck: compare several."
+COMPARE_MOST = "The first %d of the selection are drawn."
+OVER_HELP = "Same number of steps, same training time, or same number of images through the net: what is fair depends on the question."
+SETTINGS_SAME = "These runs have the same settings."
+SETTINGS_PRESET = "Exactly the settings of its preset."
+SETTINGS_ALONE = "One run is selected; tick another to see where their settings differ."
+RESUME_HOW = "Press Resume above, or type `python -m sslcore resume %s`."
 
 
 def setting_name(path: str) -> str:

@@ -77,19 +77,3 @@ def ask_stop(run: Run) -> None:
         if st.button("Stop it", type="primary"):
             attempt(lambda: queries.engine().stop(run.id))
             st.rerun()
-
-
-@st.dialog("Delete?")
-def ask_delete(chosen: list[Run]) -> None:
-    """Ask before runs are deleted for ever."""
-    st.markdown(f"{text.plural(len(chosen), 'run')} with curves, checkpoints and pictures will be gone for ever:")
-    st.markdown("\n".join(f"- {text.escape(title(run))}, seed {run.seed}, {run.state}" for run in chosen[:10]))
-    if len(chosen) > 10:
-        st.caption(f"and {len(chosen) - 10} more")
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button("Keep"):
-            st.rerun()
-        if st.button("Delete", type="primary", icon=":material/delete:"):
-            for run in chosen:
-                attempt(lambda run=run: queries.store().delete(run.id))  # type: ignore[misc]
-            st.rerun()

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from sslcore import events as ev
 from sslcore.process import HOST, alive, process_mark
 from sslcore.schema import SCHEMA, SCHEMA_VERSION
 
+NAME_LENGTH, NOTE_LENGTH = 80, 2000  # characters
 COLUMNS = tuple(ev.Run.__dataclass_fields__)
 WRITABLE = frozenset(COLUMNS) - {"id", "created", "method", "data", "labels", "seed", "preset"}
 
@@ -152,6 +154,15 @@ class Store:
         with self._transaction() as db:
             db.execute(f"UPDATE runs SET {', '.join(f'{key} = ?' for key in values)} WHERE id = ?", (*cells, run_id))
 
+    def describe(self, run_id: str, name: str, note: str) -> None:
+        """Give a run a name (empty: its id) and a note; StoreError with one sentence where one is too long."""
+        name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+        note = "".join(c for c in note if c.isprintable() or c == "\n").strip()
+        for what, typed, most in (("name", name, NAME_LENGTH), ("note", note, NOTE_LENGTH)):
+            if len(typed) > most:
+                raise StoreError(f"the {what} of a run may have up to {most:,} characters, got {len(typed):,}")
+        self.update(run_id, name=name or run_id, note=note)
+
     def move(self, run_id: str, to: str, *, only_from: Sequence[str], command: str = "", **values: Any) -> bool:
         """Change the state if it is one of `only_from`, leave a command and note it, in one transaction; return whether it was.
 
@@ -185,9 +196,9 @@ class Store:
     def reconcile(self) -> list[str]:
         """Mark active runs whose process is dead as interrupted; return their ids. A stale heartbeat counts elsewhere."""
         found = []
-        for run in self.runs():
-            if run.state not in ev.ACTIVE:
-                continue
+        marks = ", ".join("?" * len(ev.ACTIVE))
+        rows = self._connection().execute(f"SELECT {', '.join(COLUMNS)} FROM runs WHERE state IN ({marks})", ev.ACTIVE)
+        for run in [_run(row) for row in rows]:
             stale = time.time() - (run.heartbeat or run.created) > 120
             dead = not alive(run.pid, run.process) if run.host == HOST else stale
             if dead and self.move(run.id, ev.INTERRUPTED, only_from=ev.ACTIVE, ended=time.time()):
@@ -368,10 +379,17 @@ def _post(db: sqlite3.Connection, run_id: str, name: str, value: dict[str, Any])
 
 def _run(row: sqlite3.Row) -> ev.Run:
     values = dict(row)
-    values["config"] = json.loads(values["config"])
-    values["summary"] = json.loads(values["summary"])
+    values["config"] = {section: dict(settings) for section, settings in _parsed(values["config"]).items()}
+    values["summary"] = dict(_parsed(values["summary"]))
     values["changed"] = bool(values["changed"])
     return ev.Run(**values)
+
+
+@lru_cache(maxsize=2048)
+def _parsed(text: str) -> dict[str, Any]:
+    """JSON of a run's row, parsed once: a page lists hundreds of runs every second. The caller copies what it hands out."""
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:

@@ -271,18 +271,6 @@ def test_typed_names_are_escaped_wherever_they_stand(store: Store) -> None:
     assert not any(part.proto.allow_html for part in at.markdown)
 
 
-def test_the_runs_page_lists_every_run_and_opens_one(store: Store) -> None:
-    finished, running = fill(store, ev.FINISHED), fill(store, ev.RUNNING, "mixmatch")
-    at = page()
-    at.switch_page("views/runs.py").run()
-    table = at.dataframe[0].value
-    assert list(table["state"]) == ["running", "finished"] and list(table["method"]) == ["MixMatch", "FlexMatch"]
-    assert table["test"].iloc[1] == pytest.approx(0.9712) and list(table["name"]) == [running, finished]
-    at.session_state["open_run"] = finished
-    at.run()
-    assert at.query_params["run"] == finished and "FlexMatch" in at.subheader[0].value
-
-
 def test_started_in_another_folder_it_says_so(store: Store) -> None:
     config.set_option("server.enableStaticServing", False)
     at = AppTest.from_file(str(APP), default_timeout=30).run()

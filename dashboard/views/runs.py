@@ -1,73 +1,78 @@
-"""The Runs page: every run in a table; open one on the Train page, or delete some."""
+"""The Runs page: every run in a table that stays up to date; what is ticked is compared, steered, named, saved, deleted."""
 
-import datetime as dt
+from __future__ import annotations
 
-import pandas as pd
+from typing import Any, Final
+
 import streamlit as st
 
-from dashboard import queries, text, widgets
+from dashboard import compare, compare_panel, queries, run_actions, run_table, selection, text
+from dashboard.live_table import live_table
+from dashboard.run_table import Filter
+from sslcore import events as ev
 from sslcore.events import Run
 
-
-def row(run: Run) -> dict[str, object]:
-    return {
-        "open": ":material/open_in_new: Open",
-        "state": run.state,
-        "method": text.METHODS.get(run.method, run.method),
-        "data": text.data_name(run.data),
-        "labels": run.labels,
-        "seed": run.seed,
-        "progress": run.step / max(run.steps, 1),
-        "steps": run.steps,
-        "test": run.summary.get("test_accuracy"),
-        "raw": run.summary.get("test_accuracy_raw"),
-        "best": run.summary.get("test_accuracy_at_best"),
-        "seconds": text.duration(run.seconds),
-        "created": dt.datetime.fromtimestamp(run.created, dt.UTC),
-        "name": run.name,
-    }
+TICK, IDLE = 1.0, 2.5  # seconds between two looks: while something trains, while nothing does
+FIELD = 171  # pixels: two beside each other on a phone
+BIND: Final = "query-params"
 
 
-def open_run() -> None:
-    """Show the run whose button was pressed on the Train page."""
-    shown: list[str] = st.session_state["shown_runs"]
-    at = st.session_state["open_click"]["row"]
-    if at < len(shown):
-        st.session_state["open_run"] = shown[at]
+def filters(found: list[Run]) -> Filter:
+    """Draw the filter and return what it says."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom", key="run_filter"):
+        words = st.text_input(
+            "Search", key="search", bind=BIND, placeholder="name, note, data", icon=":material/search:", help=text.SEARCH_HELP, width=FIELD,
+            live=True,
+        )  # fmt: skip
+        states = st.multiselect("State", ev.STATES, key="states", bind=BIND, placeholder="any", width=FIELD)
+        methods = st.multiselect(
+            "Method", list(text.METHODS), format_func=text.METHODS.__getitem__, key="methods", bind=BIND, placeholder="any", width=FIELD
+        )  # fmt: skip
+        known = sorted({run.data for run in found})
+        data = st.multiselect(
+            "Data", known, format_func=text.data_name, key="sets", bind=BIND, placeholder="any", width=FIELD
+        )
+    return Filter(words or "", tuple(states), tuple(methods), tuple(data))
 
 
-def table(found: list[Run]) -> list[Run]:
-    """Draw the table and return the selected runs."""
-    column = st.column_config
-    ids = st.session_state["shown_runs"] = [run.id for run in found]
-    rows = pd.DataFrame([row(run) for run in found])
-    shown = [name for name in rows.columns if name != "best" or rows["best"].notna().any()]
-    picked = st.dataframe(
-        rows, column_order=shown,
-        key=f"runs {hash(tuple(ids))}",  # rows are selected by number: with other rows the selection must not stay
-        hide_index=True, height="content" if len(found) < 14 else 560, on_select="rerun", selection_mode="multi-row", alt=text.RUNS_ALT,
-        column_config={
-            "open": column.ButtonColumn("", width=92, type="tertiary", on_click=open_run, key="open_click"),
-            "state": column.TextColumn("State"),
-            "method": column.TextColumn("Method"),
-            "data": column.TextColumn("Data"),
-            "labels": column.NumberColumn("Labels", format="localized"),
-            "seed": column.NumberColumn("Seed"),
-            "progress": column.ProgressColumn("Progress", min_value=0.0, max_value=1.0, format="percent"),
-            "steps": column.NumberColumn("Steps", format="localized"),
-            "test": column.NumberColumn("Test accuracy", format="percent", help=text.TILE_HELP["test"]),
-            "raw": column.NumberColumn("raw", format="percent", help=text.TILE_HELP["raw"]),
-            "best": column.NumberColumn("at best validation", format="percent", help=text.BEST_HELP),
-            "seconds": column.TextColumn("Time", help="Training time, evaluation included"),
-            "created": column.DatetimeColumn("Started", format="distance"),
-            "name": column.TextColumn("Run"),
-        },
+def at_work(found: list[Run]) -> bool:
+    """Whether a run trains or will soon, here or in another process."""
+    return any(run.state in ev.ACTIVE for run in found) or bool(queries.waiting(found))
+
+
+def drawn(found: list[Run], ids: list[str]) -> tuple[Any, ...]:
+    """What the whole page depends on: when it changes, the page is drawn anew, else the table alone is."""
+    moved = tuple((run.id, run.state, run.name, run.note) for run in found if run.id in ids)
+    return tuple(ids), moved, at_work(found), frozenset(run.data for run in found)
+
+
+def table(wanted: Filter, before: tuple[Any, ...]) -> None:
+    """Draw the table as the runs are now."""
+    found = queries.runs()
+    ids = selection.selected()
+    if drawn(found, ids) != before or "open_run" in st.session_state:
+        st.rerun()
+    if not found:
+        return
+    shown = run_table.ordered([run for run in found if wanted.fits(run)], selection.sort())
+    hidden = len(set(ids) - {run.id for run in shown})
+    parts = [
+        text.plural(len(found), "run")
+        if len(shown) == len(found)
+        else f"{len(shown):,} of {text.plural(len(found), 'run')}"
+    ]
+    if ids:
+        parts.append(f"**{len(ids):,} selected**" + (f", {hidden:,} of them hidden by the filter" if hidden else ""))
+    st.caption(" \u00b7 ".join(parts))
+    live_table(
+        shown, run_table.shown_columns(found), key=selection.TABLE, sort=selection.sort(), selected=ids, heard=selection.heard(),
+        marks={run: compare.mark(slot) for run, slot in selection.slots(ids).items()} if len(ids) > 1 else {},
+        alt=text.RUNS_ALT, nothing=text.RUNS_NONE_FIT, on_change=selection.take_in,
     )  # fmt: skip
-    return [found[i] for i in picked["selection"]["rows"] if i < len(found)]
 
 
-if wanted := st.session_state.pop("open_run", None):
-    st.switch_page("views/train.py", query_params={"run": wanted})
+if wanted_run := st.session_state.pop("open_run", None):
+    st.switch_page("views/train.py", query_params={"run": wanted_run})
 
 found = queries.runs()
 st.subheader("Runs", anchor=False)
@@ -76,12 +81,21 @@ if not found:
     with st.container(border=True):
         st.markdown(text.RUNS_EMPTY)
         st.page_link("views/train.py", label="Go to Train", icon=":material/play_arrow:")
-else:
-    chosen = table(found)
-    deletable = [run for run in chosen if "delete" in queries.possible(run)]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Open", icon=":material/open_in_new:", disabled=len(chosen) != 1, key="open_selected"):
-            st.switch_page("views/train.py", query_params={"run": chosen[0].id})
-        if st.button("Delete", icon=":material/delete:", disabled=not deletable, key="delete_selected"):
-            widgets.ask_delete(deletable)
-        st.caption(text.RUNS_PICK if not chosen else f"{text.plural(len(chosen), 'run')} selected")
+wanted = filters(found) if found else Filter()
+chosen = queries.some(selection.selected())
+if len(chosen) != len(selection.selected()):
+    selection.select([run.id for run in chosen])  # some were deleted elsewhere
+ids = [run.id for run in chosen]
+every = TICK if at_work(found) else IDLE
+with st.container():
+    st.fragment(table, run_every=every)(wanted, drawn(found, ids))
+if found:
+    run_actions.toolbar(chosen)
+    run_actions.questions()
+if chosen:
+    run_actions.trouble(chosen)
+    slots = selection.slots(ids)
+    compare_panel.curves(chosen, slots)
+    compare_panel.settings(chosen, slots)
+elif found:
+    st.caption(text.RUNS_PICK)

@@ -227,21 +227,3 @@ def test_what_somebody_typed_is_text_and_nothing_else(tab: Tab, url: str, store:
         heading.locator("b, em, .katex").count() == 0
         and heading.locator("a[href*='c.d'], a[href*='e.fg']").count() == 0
     )
-
-
-def test_runs_are_listed_opened_and_deleted(tab: Tab, url: str, store: Store) -> None:
-    kept, gone = fill(store, ev.FINISHED), fill(store, ev.FAILED, "mixmatch")
-    page = tab(url)
-    page.get_by_role("link", name="Runs").click()
-    page.locator("[data-testid=stDataFrame]").wait_for()
-    box = page.locator("[data-testid=stDataFrame]").bounding_box()
-    page.mouse.click(box["x"] + 16, box["y"] + 35 + 17)  # tick the first row: the newest
-    page.get_by_text("1 run selected").wait_for()
-    page.locator(".st-key-delete_selected button").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    until(lambda: [run.id for run in store.runs()] == [kept])
-    page.get_by_text("Tick a row").wait_for()
-    box = page.locator("[data-testid=stDataFrame]").bounding_box()
-    page.mouse.click(box["x"] + 80, box["y"] + 35 + 17)  # its Open button
-    page.get_by_text("test images right").wait_for()
-    assert run_id(page) == kept and gone != kept

@@ -1,0 +1,200 @@
+"""Several runs beside each other: their labels and colours, overlaid curves, and the settings in which they differ. Pure.
+
+A run keeps its colour and dash while others come and go: `slots` gives each the lowest free number. Curves are those of
+`queries.snapshot`; of many runs fewer points each are drawn (a power-of-two stride, so that nothing wobbles).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dashboard import figures, text, theme
+from sslcore import config as cfg
+from sslcore import presets
+from sslcore.config import ConfigError
+from sslcore.events import Run
+
+MOST = 10  # runs drawn at once: as many as there are colours
+BUDGET = 3200  # points of all runs in one chart
+AXES = {"step": "Steps", "seconds": "Seconds", "images": "Images"}
+AXIS_TITLES = {"step": "step", "seconds": "seconds of training", "images": "images (views that passed the net)"}
+METRICS = {  # name in the store -> what a person reads; others are shown by their name
+    "eval/test/accuracy": "Test accuracy, EMA", "eval/test/accuracy/raw": "Test accuracy, raw", "eval/val/accuracy": "Validation accuracy, EMA",
+    "eval/train/accuracy": "Accuracy on the labelled images", "eval/test/loss": "Test loss, EMA", "eval/val/loss": "Validation loss, EMA",
+    "train/loss": "Loss, total", "train/loss_x": "Loss, labelled", "train/loss_u": "Loss, unlabelled", "train/mask_rate": "Mask rate",
+    "train/purity": "Purity", "train/confidence": "Confidence", "optim/lr": "Learning rate", "optim/lambda_u": "Weight of the unlabelled loss",
+    "perf/images_per_s": "Images a second",
+}  # fmt: skip
+
+Points = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One run in a chart: its label, its slot (colour and dash), and its points."""
+
+    label: str
+    slot: int
+    x: np.ndarray
+    y: np.ndarray
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One setting: its dotted name, its value in each run as text, whether these differ, and what it means."""
+
+    name: str
+    values: tuple[str, ...]
+    differs: bool
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column of differences is about: a run, or the preset that it began from."""
+
+    title: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+def slots(before: Mapping[str, int], selected: Sequence[str]) -> dict[str, int]:
+    """Return the slot of each drawn run: what it had, else the lowest that is free; the first MOST of `selected` are drawn."""
+    drawn = selected[:MOST]
+    kept = {run: before[run] for run in drawn if run in before}
+    for run in drawn:
+        if run not in kept:
+            kept[run] = next(slot for slot in range(MOST) if slot not in kept.values())
+    return {run: kept[run] for run in drawn}
+
+
+def mark(slot: int) -> tuple[str, str]:
+    """Colour and dash of a slot."""
+    return theme.class_color(slot), theme.class_dash(slot)
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """Short names, each of them different: the given name, else "FlexMatch 40 s0"; the end of the id where two would be equal."""
+    plain = [
+        text.shorten(run.name, 32)
+        if run.name != run.id
+        else f"{text.METHODS.get(run.method, run.method)} {run.labels} s{run.seed}"
+        for run in runs
+    ]
+    return [
+        label if plain.count(label) == 1 else f"{label} \u00b7 {run.id[-6:]}"
+        for label, run in zip(plain, runs, strict=True)
+    ]
+
+
+def curve(points: Points, label: str, slot: int, metric: str, axis: str, each: float, most: int) -> Curve | None:
+    """Return one metric of a run over an axis in at most about `most` points; None if it has none.
+
+    `each`: images a step, 0 where it isn't known.
+    """
+    values = points.get(metric)
+    if values is None or np.isnan(values).all() or (axis == "images" and not each):
+        return None
+    x = points["seconds"] if axis == "seconds" else points["step"] * (each if axis == "images" else 1.0)
+    known = ~np.isnan(values)
+    x, values = x[known], values[known]
+    stride = 1
+    while len(x) // stride > most:
+        stride *= 2
+    kept = np.append(np.arange(0, len(x) - 1, stride), len(x) - 1)
+    return Curve(label, slot, x[kept], values[kept])
+
+
+def overlay(curves: Sequence[Curve], metric: str, axis: str, end: float) -> figures.Figure:
+    """Draw the same metric of several runs over [0, end] of the axis."""
+    share = is_share(metric)
+    traces = []
+    for one in curves:
+        color, dash = mark(one.slot)
+        style = {"color": color, "dash": dash, "width": figures.WIDTH}
+        trace = figures.trace(one.x, one.y, text.plotly_safe(one.label), style, ".1%" if share else ".4~g")
+        if len(one.x) <= 40:  # evaluations: each is seen, and a single one is not nothing
+            trace |= {"mode": "lines+markers", "marker": {"size": 6, "color": color}}
+        traces.append(trace)
+    figure = figures.new(traces)
+    hover = ",.1f" if axis == "seconds" else ",d"
+    figure["layout"] |= {
+        "hovermode": "x unified",
+        "xaxis": {
+            "range": [0, end], "title": {"text": AXIS_TITLES[axis]}, "showgrid": False, "tickformat": "~s" if end > 9999 else "~g",
+            "hoverformat": hover, "unifiedhovertitle": {"text": f"{AXES[axis].lower()} %{{x:{hover}}}"}, "nticks": 6,
+        },
+        "yaxis": dict(figures.PERCENT) if share else figures.upward([one.y for one in curves]),
+    }  # fmt: skip
+    if len(curves) > 3:  # names below each other, beside the plot
+        figure["layout"]["legend"] = {"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top"}
+        figure["layout"]["margin"] |= {"t": 16}
+    return figure
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a fraction, shown in percent."""
+    return "accuracy" in metric or "top5" in metric or metric in ("train/mask_rate", "train/purity", "train/confidence")
+
+
+def axis_end(runs: Sequence[Run], axis: str) -> float:
+    """Right end of the axis: whole runs, of long young ones the part they have reached; it moves in few, large strides."""
+    if not runs:
+        return 1.0
+    if axis == "seconds":
+        return figures.nice(max(run.seconds for run in runs))
+    each = {run.id: float(run.summary.get("images_per_step") or 1.0) if axis == "images" else 1.0 for run in runs}
+    return max(figures.frame(run.steps, run.step) * each[run.id] for run in runs)
+
+
+def metric_name(metric: str) -> str:
+    return METRICS.get(metric, metric)
+
+
+def columns(runs: Sequence[Run], titles: Sequence[str]) -> list[Column]:
+    """One column a run; a single run is compared with the preset that it began from."""
+    found = [Column(title, run.config) for run, title in zip(runs, titles, strict=True)]
+    if len(runs) == 1 and runs[0].preset in presets.PRESETS:
+        run = runs[0]
+        with contextlib.suppress(ConfigError):  # a method that this version doesn't know
+            found.append(Column(f"preset {run.preset}", cfg.to_dict(presets.build(run.preset, run.method))))
+    return found
+
+
+def differences(sides: Sequence[Column]) -> list[Difference]:
+    """Compare settings side by side, in the order of config.py; what a run doesn't have is a dash."""
+    flat = [flatten(side.config) for side in sides]
+    about: dict[str, str] = {}
+    for method in cfg.METHOD_NAMES:
+        about |= {name: spec.metadata["help"] for name, spec, _ in cfg.walk(cfg.with_method(cfg.RunConfig(), method))}
+    order = list(about)
+    names = sorted(
+        dict.fromkeys(name for values in flat for name in values),
+        key=lambda name: (cfg.SECTIONS.index(name.split(".")[0]) if name.split(".")[0] in cfg.SECTIONS else 99, order.index(name) if name in order else 99),
+    )  # fmt: skip
+    missing = object()
+    found = []
+    for name in names:
+        raw = [values.get(name, missing) for values in flat]
+        said = tuple("\u2013" if value is missing else written(value) for value in raw)
+        differs = any(value != raw[0] for value in raw[1:])
+        found.append(Difference(name, said, differs, about.get(name, "")))
+    return found
+
+
+def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return {"section.setting": value} of a run's stored config."""
+    return {f"{section}.{name}": value for section, part in config.items() for name, value in part.items()}
+
+
+def written(value: Any) -> str:
+    """A setting as a person reads it."""
+    if value is None:
+        return "(preset's)"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,156 @@
+"""Runs side by side: colours that stay, labels that differ, curves thinned and put over the right axis, settings compared."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dashboard import compare, compare_panel, theme
+from dashboard.compare import Column, Curve
+from sslcore import config as cfg
+from sslcore import events as ev
+from sslcore import presets
+from sslcore.events import Run
+from sslcore.store import Store
+from tests.fill_store import fill
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def made(store: Store, method: str = "fixmatch", **settings: object) -> Run:
+    config = presets.build(
+        "smoke", method, {"train.steps": 80, **{name.replace("__", "."): value for name, value in settings.items()}}
+    )
+    return store.run(fill(store, ev.FINISHED, method, points=2, frames=False, config=config))
+
+
+def decoded(values: dict[str, str]) -> list[float]:
+    assert values["dtype"] == "f4"
+    return np.frombuffer(base64.b64decode(values["bdata"]), "<f4").tolist()
+
+
+def test_a_run_keeps_its_colour_while_others_come_and_go() -> None:
+    first = compare.slots({}, ["a", "b", "c"])
+    assert first == {"a": 0, "b": 1, "c": 2}
+    without = compare.slots(first, ["a", "c"])
+    assert without == {"a": 0, "c": 2}
+    assert compare.slots(without, ["a", "c", "d", "e"]) == {"a": 0, "c": 2, "d": 1, "e": 3}
+    many = compare.slots({}, [str(i) for i in range(30)])
+    assert sorted(many.values()) == list(range(compare.MOST)) and list(many) == [str(i) for i in range(compare.MOST)]
+
+
+def test_no_two_slots_look_the_same_even_without_colour_next_to_each_other() -> None:
+    marks = [compare.mark(slot) for slot in range(compare.MOST)]
+    assert len(set(marks)) == compare.MOST and len({color for color, _ in marks}) == compare.MOST
+    assert all(before[1] != after[1] for before, after in itertools.pairwise(marks))
+    assert {dash for _, dash in marks} == set(theme.DASHES)
+
+
+def test_labels_are_short_and_all_different(store: Store) -> None:
+    a, b, c = made(store), made(store), made(store, train__seed=3)
+    named = dataclasses.replace(a, id="x", name="Mine")
+    assert compare.labels([a, c, named]) == ["FixMatch 20 s0", "FixMatch 20 s3", "Mine"]
+    assert compare.labels([a, b]) == [f"FixMatch 20 s0 \u00b7 {a.id[-6:]}", f"FixMatch 20 s0 \u00b7 {b.id[-6:]}"]
+
+
+def points(n: int) -> dict[str, np.ndarray]:
+    step = np.arange(1, n + 1)
+    return {"step": step, "seconds": step * 0.5, "train/loss": step * 2.0}
+
+
+@pytest.mark.parametrize(("axis", "factor"), [("step", 1.0), ("seconds", 0.5), ("images", 30.0)])
+def test_a_curve_over_each_axis(axis: str, factor: float) -> None:
+    one = compare.curve(points(20), "a", 3, "train/loss", axis, 30.0, 100)
+    assert one is not None and (one.label, one.slot) == ("a", 3)
+    assert one.x.tolist() == [factor * step for step in range(1, 21)]
+    assert one.y.tolist() == [2.0 * step for step in range(1, 21)]
+
+
+def test_what_a_run_has_not_measured_is_no_curve() -> None:
+    data = points(4) | {"train/purity": np.array([np.nan, 0.5, np.nan, 0.7]), "train/mask_rate": np.full(4, np.nan)}
+    assert compare.curve(data, "a", 0, "eval/test/accuracy", "step", 1.0, 100) is None
+    assert compare.curve(data, "a", 0, "train/mask_rate", "step", 1.0, 100) is None
+    assert compare.curve(data, "a", 0, "train/loss", "images", 0.0, 100) is None  # images a step not known
+    gaps = compare.curve(data, "a", 0, "train/purity", "step", 1.0, 100)
+    assert gaps is not None and gaps.x.tolist() == [2, 4] and gaps.y.tolist() == [0.5, 0.7]
+
+
+@pytest.mark.parametrize("n", [1, 2, 99, 100, 101, 400, 799, 800])
+def test_thinned_curves_keep_both_ends_and_do_not_wobble_as_they_grow(n: int) -> None:
+    one = compare.curve(points(n), "a", 0, "train/loss", "step", 1.0, 100)
+    assert one is not None and len(one.x) <= 102
+    assert one.x[0] == 1 and one.x[-1] == n and len(set(one.x.tolist())) == len(one.x)
+    grown = compare.curve(points(n + 1), "a", 0, "train/loss", "step", 1.0, 100)
+    assert grown is not None
+    if len(grown.x) >= len(one.x):  # the stride did not double: only the last point moved on
+        assert set(one.x[:-1].tolist()) <= set(grown.x.tolist())
+
+
+def test_the_overlay_has_a_line_a_run_with_its_own_colour_dash_and_name() -> None:
+    x = np.array([0.0, 1.0])
+    figure = compare.overlay([Curve("<b>a</b>", 0, x, x), Curve("b", 4, x, x / 2)], "train/loss", "step", 80)
+    assert [trace["name"] for trace in figure["data"]] == ["&lt;b&gt;a&lt;/b&gt;", "b"]
+    assert [(t["line"]["color"], t["line"]["dash"]) for t in figure["data"]] == [compare.mark(0), compare.mark(4)]
+    assert decoded(figure["data"][1]["y"]) == [0.0, 0.5]
+    assert figure["layout"]["xaxis"]["range"] == [0, 80] and figure["layout"]["yaxis"]["range"] == [0, 1]
+    share = compare.overlay([Curve("a", 0, x, x)], "eval/test/accuracy", "seconds", 3.0)["layout"]
+    assert share["yaxis"]["range"] == [0, 1.03] and share["xaxis"]["title"]["text"].startswith("seconds")
+    assert compare.overlay([], "train/loss", "step", 1.0)["data"] == []
+
+
+def test_the_axis_holds_every_run_and_moves_in_few_strides(store: Store) -> None:
+    run = made(store)
+    long = dataclasses.replace(run, id="long", steps=1_000_000, step=5_000, seconds=37.0)
+    assert compare.axis_end([run], "step") == 80
+    assert compare.axis_end([run, long], "step") == 7812.5  # of the long run the part it has reached
+    assert compare.axis_end([run], "images") == 80 * run.summary["images_per_step"]
+    assert compare.axis_end([run, long], "seconds") == 40.0
+    assert compare.axis_end([], "step") == 1.0
+
+
+def test_only_the_settings_that_differ_are_marked_and_in_the_order_of_the_config(store: Store) -> None:
+    a, b = made(store, optim__lr=0.05, train__seed=1), made(store, "mixmatch", train__seed=2)
+    found = compare.differences(compare.columns([a, b], ["a", "b"]))
+    by_name = {one.name: one for one in found}
+    assert by_name["train.seed"].values == ("1", "2") and by_name["train.seed"].differs
+    assert by_name["data.source"].values == ("digits", "digits") and not by_name["data.source"].differs
+    assert by_name["method.threshold"].values == ("0.95", "\u2013") and by_name["method.threshold"].differs
+    assert by_name["method.alpha"].values == ("\u2013", "0.75")
+    assert by_name["train.ema_warmup"].values == ("yes", "yes") and by_name["augment.num_ops"].values[0] == "(preset's)"
+    assert by_name["optim.lr"].help == cfg.find(cfg.RunConfig(), "optim.lr").metadata["help"]
+    sections = [one.name.split(".")[0] for one in found]
+    assert sections == sorted(sections, key=cfg.SECTIONS.index)
+    everything = {name for run in (a, b) for name, _, _ in cfg.walk(cfg.from_dict(run.config))}
+    assert set(by_name) == everything
+
+
+def test_a_single_run_is_compared_with_its_preset(store: Store) -> None:
+    run = made(store, optim__lr=0.05)
+    sides = compare.columns([run], ["mine"])
+    assert [side.title for side in sides] == ["mine", "preset smoke"]
+    differing = {one.name: one.values for one in compare.differences(sides) if one.differs}
+    assert differing == {"optim.lr": ("0.05", "0.03"), "train.steps": ("80", "30")}
+    assert len(compare.columns([dataclasses.replace(run, preset="gone")], ["mine"])) == 1
+    assert len(compare.columns([dataclasses.replace(run, method="gone")], ["mine"])) == 1
+
+
+def test_settings_of_another_version_are_shown_not_refused() -> None:
+    sides = [Column("old", {"train": {"steps": 5}, "ancient": {"x": 1}}), Column("new", {"train": {"steps": 5}})]
+    found = {one.name: one for one in compare.differences(sides)}
+    assert found["ancient.x"].values == ("1", "\u2013") and not found["train.steps"].differs
+
+
+def test_the_table_of_settings_is_only_text() -> None:
+    hostile = '<img src=x onerror=alert(1)> "&'
+    sides = [Column(hostile, {"data": {"source": f"folder:{hostile}"}}), Column("b", {"data": {"source": "digits"}})]
+    html = compare_panel.table(sides, compare.differences(sides), [compare.mark(0), compare.mark(1)])
+    assert "<img" not in html and html.count("&lt;img src=x onerror=alert(1)&gt; &quot;&amp;") == 2
+    assert compare.mark(1)[0] in html and 'class="differs"' in html

@@ -6,6 +6,8 @@ Back button) wins. The drawn runs keep their colours while others come and go.
 
 from __future__ import annotations
 
+import time
+
 import streamlit as st
 
 from dashboard import compare
@@ -13,25 +15,54 @@ from dashboard.run_table import NEWEST, SORTS
 
 TABLE = "run_table"  # key of the component
 IN_URL = 40  # runs at most that an address names; a longer selection lasts as long as the tab
+LATE = 3.0  # seconds in which a request may still carry the address of before our last change
+
+
+def _read(name: str, usual: str) -> tuple[str, bool]:
+    """Return what the address says of a name, and whether somebody else wrote it.
+
+    A request that was under way when we changed the address carries the old one: taken for the Back button it would undo
+    a tick.
+    """
+    said = st.query_params.get(name, usual)
+    ours = st.session_state.get(f"{name} written")
+    if said == ours:
+        return said, False
+    if ours is not None and time.monotonic() - st.session_state[f"{name} before"].get(said, -LATE) < LATE:
+        _say(name, ours, usual)
+        return ours, False
+    st.session_state[f"{name} written"] = said
+    st.session_state[f"{name} before"] = {}
+    return said, True
+
+
+def _write(name: str, value: str, usual: str) -> None:
+    ours, now = st.session_state.get(f"{name} written", usual), time.monotonic()
+    before = {said: at for said, at in st.session_state.get(f"{name} before", {}).items() if now - at < LATE}
+    st.session_state[f"{name} written"] = value
+    st.session_state[f"{name} before"] = before | {ours: now}
+    _say(name, value, usual)
+
+
+def _say(name: str, value: str, usual: str) -> None:
+    if value != usual:
+        st.query_params[name] = value
+    else:
+        st.query_params.pop(name, None)
 
 
 def selected() -> list[str]:
     """Ids of the selected runs, in the order in which they were ticked."""
-    said = st.query_params.get("select", "")
-    if said != st.session_state.get("select_said", ""):
-        st.session_state["select_said"] = said
+    said, foreign = _read("select", "")
+    if foreign:
         st.session_state["selected"] = list(dict.fromkeys(part for part in said.split(",") if part))
-    return list(st.session_state.get("selected", []))
+    return list(st.session_state["selected"])
 
 
 def select(runs: list[str]) -> None:
     """Select these runs and no others."""
-    said = ",".join(runs[:IN_URL])
-    st.session_state["selected"], st.session_state["select_said"] = list(runs), said
-    if said:
-        st.query_params["select"] = said
-    else:
-        st.query_params.pop("select", None)
+    st.session_state["selected"] = list(runs)
+    _write("select", ",".join(runs[:IN_URL]), "")
 
 
 def heard() -> int:
@@ -41,7 +72,7 @@ def heard() -> int:
 
 def sort() -> str:
     """Column that the table is ordered by, `-` before it for the other way round."""
-    said = st.query_params.get("sort", NEWEST)
+    said, _ = _read("sort", NEWEST)
     return said if said in SORTS else NEWEST
 
 
@@ -60,9 +91,6 @@ def take_in() -> None:
         st.session_state["select_heard"] = picked["n"]
         select([str(run) for run in picked.get("ids", [])])
     if said.get("sort") in SORTS:
-        if said["sort"] == NEWEST:
-            st.query_params.pop("sort", None)
-        else:
-            st.query_params["sort"] = said["sort"]
+        _write("sort", said["sort"], NEWEST)
     if said.get("open"):
         st.session_state["open_run"] = str(said["open"])

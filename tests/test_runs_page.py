@@ -264,8 +264,17 @@ def test_the_browser_is_believed_once_and_a_foreign_url_wins(monkeypatch: pytest
     selection.select(["b"])  # one was deleted
     selection.take_in()  # the same words of the browser again: already heard
     assert selection.selected() == ["b"] and params["select"] == "b"
-    params["select"] = "c,c,"  # a shared link, or Back
+    params["select"] = "a,b"  # a request that was under way carries the address of before
+    assert selection.selected() == ["b"] and params["select"] == "b"
+    params["select"] = "c,c,"  # a shared link
     assert selection.selected() == ["c"]
+    selection.select(["d"])
+    monkeypatch.setattr(selection, "LATE", 0.0)
+    params["select"] = "c"  # much later: the Back button
+    assert selection.selected() == ["c"]
+    monkeypatch.undo()
+    monkeypatch.setattr(selection.st, "session_state", state)
+    monkeypatch.setattr(selection.st, "query_params", params)
     state[selection.TABLE] = {"picked": {"ids": [], "n": 2}, "sort": "-created", "open": "c"}
     selection.take_in()
     assert selection.selected() == [] and params == {} and state["open_run"] == "c"

@@ -12,7 +12,8 @@ import streamlit as st
 from dashboard import queries, run_files, selection, text, widgets
 from sslcore import events as ev
 from sslcore.events import Run
-from sslcore.store import NAME_LENGTH, NOTE_LENGTH, StoreError
+from sslcore.naming import NAME_LENGTH, NOTE_LENGTH, describe
+from sslcore.store import StoreError
 
 TOLD = 5  # runs whose trouble is told at once
 
@@ -140,7 +141,7 @@ def _describe(runs: Sequence[Run]) -> None:
             st.rerun()
         if st.button("Save", type="primary", icon=":material/save:"):
             try:
-                queries.store().describe(run.id, name or "", note or "")
+                describe(queries.store(), run.id, name or "", note or "")
             except StoreError as problem:
                 st.error(text.escape(str(problem)), icon=":material/error:")
             else:

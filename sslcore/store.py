@@ -26,7 +26,6 @@ from sslcore import events as ev
 from sslcore.process import HOST, alive, process_mark
 from sslcore.schema import SCHEMA, SCHEMA_VERSION
 
-NAME_LENGTH, NOTE_LENGTH = 80, 2000  # characters
 COLUMNS = tuple(ev.Run.__dataclass_fields__)
 WRITABLE = frozenset(COLUMNS) - {"id", "created", "method", "data", "labels", "seed", "preset"}
 
@@ -153,15 +152,6 @@ class Store:
         cells = [json.dumps(value) if isinstance(value, dict) else value for value in values.values()]
         with self._transaction() as db:
             db.execute(f"UPDATE runs SET {', '.join(f'{key} = ?' for key in values)} WHERE id = ?", (*cells, run_id))
-
-    def describe(self, run_id: str, name: str, note: str) -> None:
-        """Give a run a name (empty: its id) and a note; StoreError with one sentence where one is too long."""
-        name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
-        note = "".join(c for c in note if c.isprintable() or c == "\n").strip()
-        for what, typed, most in (("name", name, NAME_LENGTH), ("note", note, NOTE_LENGTH)):
-            if len(typed) > most:
-                raise StoreError(f"the {what} of a run may have up to {most:,} characters, got {len(typed):,}")
-        self.update(run_id, name=name or run_id, note=note)
 
     def move(self, run_id: str, to: str, *, only_from: Sequence[str], command: str = "", **values: Any) -> bool:
         """Change the state if it is one of `only_from`, leave a command and note it, in one transaction; return whether it was.

@@ -20,6 +20,7 @@ TORCH_FREE = (
     "process",
     "keyframes",
     "lab",
+    "naming",
     "fork",
     "archive",
     "incoming",

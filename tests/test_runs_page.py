@@ -19,6 +19,7 @@ from dashboard import queries, selection, text
 from sslcore import events as ev
 from sslcore import presets
 from sslcore.lab import Lab
+from sslcore.naming import describe
 from sslcore.store import Store, StoreError
 from tests.fill_store import fill
 
@@ -221,21 +222,21 @@ def test_deleting_asks_first(store: Store) -> None:
 
 def test_a_typed_name_and_note_are_cleaned_limited_and_only_text(store: Store) -> None:
     run = fill(store, ev.FINISHED, "fixmatch")
-    store.describe(run, f"  {HOSTILE}\n\u202e ", "line one\nline two\x00 ")
+    describe(store, run, f"  {HOSTILE}\n\u202e ", "line one\nline two\x00 ")
     assert (store.run(run).name, store.run(run).note) == (HOSTILE, "line one\nline two")
     for name, note, told in (
         ("x" * 81, "", "name of a run may have up to 80 characters, got 81"),
         ("", "x" * 2001, "up to 2,000"),
     ):
         with pytest.raises(StoreError, match=told):
-            store.describe(run, name, note)
+            describe(store, run, name, note)
     assert store.run(run).name == HOSTILE
     at = page(run)
     assert table(at)["rows"][0][1] == [HOSTILE, run]  # the component sets it as text
     assert "<b>" not in words(at) and not any(part.proto.allow_html for part in at.markdown)
     at.button(key="describe_selected").click().run()
     assert [part.value for part in at.text_input if part.label == "Name"] == [HOSTILE]
-    store.describe(run, " \t ", "")
+    describe(store, run, " \t ", "")
     assert store.run(run).name == run
 
 

@@ -109,8 +109,19 @@ def curve(points: Points, label: str, slot: int, metric: str, axis: str, each: f
     return Curve(label, slot, x[kept], values[kept])
 
 
-def overlay(curves: Sequence[Curve], metric: str, axis: str, end: float) -> figures.Figure:
-    """Draw the same metric of several runs over [0, end] of the axis."""
+def fork_at(points: Points, run: Run, axis: str) -> float | None:
+    """Where on the axis a run left the one that it was forked from; None for a run that is no fork. `points`: its training points."""
+    made = run.summary.get("fork")
+    if not made:
+        return None
+    if axis == "seconds":
+        before = points["seconds"][points["step"] <= made["step"]] if points else np.zeros(0)
+        return float(before[-1]) if len(before) else None
+    return float(made["step"]) * (float(run.summary.get("images_per_step") or 1.0) if axis == "images" else 1.0)
+
+
+def overlay(curves: Sequence[Curve], metric: str, axis: str, end: float, forks: Sequence[float] = ()) -> figures.Figure:
+    """Draw the same metric of several runs over [0, end] of the axis, with a mark where a fork left its original."""
     share = is_share(metric)
     traces = []
     for one in curves:
@@ -130,6 +141,8 @@ def overlay(curves: Sequence[Curve], metric: str, axis: str, end: float) -> figu
         },
         "yaxis": dict(figures.PERCENT) if share else figures.upward([one.y for one in curves]),
     }  # fmt: skip
+    rules, words = figures.mark_lines([(at, "fork") for at in forks], end)
+    figure["layout"] |= {"shapes": rules, "annotations": words}
     if len(curves) > 3:  # names below each other, beside the plot
         figure["layout"]["legend"] = {"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top"}
         figure["layout"]["margin"] |= {"t": 16}

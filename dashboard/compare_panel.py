@@ -61,18 +61,20 @@ def _charts(ids: list[str], slots: dict[str, int], axis: str) -> None:
         for label, run in zip(names, runs, strict=True)
     )
     end = compare.axis_end(runs, axis)
+    left = (compare.fork_at(one.train, run, axis) for one, run in zip(now, runs, strict=True))
+    forks = tuple(sorted({at for at in left if at is not None}))
     grid = st.grid(2, min_column_width=340)
     for place, metric in enumerate(shown):
         with grid.cell(), st.container(border=True, gap="xsmall", key=f"compare_card_{place}"):
             st.markdown(f"**{compare.metric_name(metric)}**")
-            _draw(place, metric, now, lines, axis, end)
+            _draw(place, metric, now, lines, axis, end, forks)
     with grid.cell(), st.container(border=True, gap="xsmall", key="compare_card_other"):
         found = sorted({name for one in now for name in (*one.train, *one.evals)} - {"step", "seconds"} - set(shown))
         options = sorted(dict.fromkeys([OTHER, *found]), key=compare.metric_name)
         metric = st.selectbox(
             "Metric", options, index=options.index(OTHER), format_func=compare.metric_name, key="metric", bind=BIND, label_visibility="collapsed",
         )  # fmt: skip
-        _draw("other", metric, now, lines, axis, end)
+        _draw("other", metric, now, lines, axis, end, forks)
 
 
 def _draw(
@@ -82,8 +84,9 @@ def _draw(
     lines: tuple[tuple[str, int, float], ...],
     axis: str,
     end: float,
+    forks: tuple[float, ...],
 ) -> None:
-    figure = _figure(metric, now, lines, axis, end)
+    figure = _figure(metric, now, lines, axis, end, forks)
     alt = f"{compare.metric_name(metric)} of {text.plural(len(lines), 'run')} over {compare.AXES[axis].lower()}"
     live_chart(
         figure, key=f"compare_{place}", view=f"{axis} {metric}", height=HEIGHT, alt=alt, wait="None of these runs has measured this"
@@ -92,14 +95,19 @@ def _draw(
 
 @lru_cache(maxsize=64)
 def _figure(
-    metric: str, now: tuple[Snapshot, ...], lines: tuple[tuple[str, int, float], ...], axis: str, end: float
+    metric: str,
+    now: tuple[Snapshot, ...],
+    lines: tuple[tuple[str, int, float], ...],
+    axis: str,
+    end: float,
+    forks: tuple[float, ...],
 ) -> bytes:
     most = compare.BUDGET // max(len(now), 1)
     found = [
         compare.curve(one.evals if metric in one.evals else one.train, label, slot, metric, axis, each, most)
         for one, (label, slot, each) in zip(now, lines, strict=True)
     ]
-    return encode(compare.overlay([one for one in found if one is not None], metric, axis, end))
+    return encode(compare.overlay([one for one in found if one is not None], metric, axis, end, forks))
 
 
 def settings(runs: Sequence[Run], slots: Mapping[str, int]) -> None:

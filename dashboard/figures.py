@@ -19,7 +19,7 @@ from dashboard.text import plotly_safe, shorten
 
 Figure = dict[str, Any]
 Columns = Mapping[str, np.ndarray]
-Marks = Sequence[tuple[int, str]]  # (step, what a person did there)
+Marks = Sequence[tuple[float, str]]  # (step, what a person did there)
 
 SMOOTHING = 0.8  # weight of the old value between two of the at most 800 points
 FRAME = 2000  # steps up to which the x axis is the whole run from the start
@@ -143,7 +143,7 @@ def nice(value: float) -> float:
 
 def mark_lines(marks: Marks, end: float) -> tuple[list[Figure], list[Figure]]:
     """Return a rule at every mark's step, and labels of which none lies on another: neighbours share one, in up to three rows."""
-    groups: list[list[tuple[int, str]]] = []
+    groups: list[list[tuple[float, str]]] = []
     for mark in sorted(marks, key=lambda mark: mark[0]):
         if groups and mark[0] - groups[-1][0][0] <= CLOSE * end:
             groups[-1].append(mark)

@@ -106,6 +106,21 @@ def test_the_overlay_has_a_line_a_run_with_its_own_colour_dash_and_name() -> Non
     assert compare.overlay([], "train/loss", "step", 1.0)["data"] == []
 
 
+def test_a_fork_is_marked_where_it_left_its_original(store: Store) -> None:
+    plain = store.run(fill(store, ev.FINISHED))
+    points = {"step": np.array([2, 10, 20, 30]), "seconds": np.array([0.1, 0.5, 1.5, 2.0])}
+    assert compare.fork_at(points, plain, "step") is None
+    made = {"fork": {"run": plain.id, "step": 20, "changes": {}, "before": {}}, "images_per_step": 8}
+    store.update(plain.id, summary=plain.summary | made)
+    run = store.run(plain.id)
+    assert [compare.fork_at(points, run, axis) for axis in ("step", "seconds", "images")] == [20, 1.5, 160]
+    assert compare.fork_at({}, run, "seconds") is None
+    layout = compare.overlay([], "train/loss", "step", 80.0, (20.0,))["layout"]
+    assert [rule["x0"] for rule in layout["shapes"]] == [20] and [note["text"] for note in layout["annotations"]] == [
+        "fork"
+    ]
+
+
 def test_the_axis_holds_every_run_and_moves_in_few_strides(store: Store) -> None:
     run = made(store)
     long = dataclasses.replace(run, id="long", steps=1_000_000, step=5_000, seconds=37.0)

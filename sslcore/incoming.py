@@ -127,12 +127,11 @@ def values(value: Any, what: str) -> dict[str, Any]:
 
 
 def origin(value: Any, what: str) -> dict[str, Any]:
-    """Where a fork began: run, step, the settings it changed, and what they were before."""
-    if not isinstance(value, dict) or set(value) != {*FORK, "changes", "before"}:
+    """Where a fork began: run and step, the settings it changed, and what they were before."""
+    if not isinstance(value, dict) or not {*FORK, "changes"} <= set(value) <= {*FORK, "changes", "before"}:
         raise TransferError(f"{what} must tell run, step, changes and before")
-    return {name: check(value[name], what) for name, check in FORK.items()} | {
-        part: values(value[part], what) for part in ("changes", "before")
-    }
+    named = {name: values(value[name], what) for name in ("changes", "before") if name in value}
+    return {name: check(value[name], what) for name, check in FORK.items()} | named
 
 
 SUMMARY: dict[str, Check] = {

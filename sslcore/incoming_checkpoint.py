@@ -93,10 +93,11 @@ def _check_state(name: str, state: dict[str, Any], config: cfg.RunConfig, classe
     SECONDS(state["seconds"], f"the seconds in {name}")
     number(-1, 1)(state["best"], f"best in {name}")
 
+    settings = {path: value for path, _, value in cfg.walk(config)}
     for part in ("config", "probe"):  # a fork may have changed what its kept checkpoints, its parent's, still say
         own = run_config(state.get(part, state["config"]), f"the {part} in {name}")
         same = own.method.name == config.method.name and all(
-            value == cfg.get(config, path) for path, _, value in cfg.walk(own) if path.startswith(FIXED)
+            value == settings[path] for path, _, value in cfg.walk(own) if path.startswith(FIXED)
         )
         demand(same, "its config")
     demand(name != checkpoint.LAST or alike(run_config(state["config"], f"the config in {name}"), config), "its config")

@@ -26,9 +26,10 @@ PROBE: dict[str, tuple[str, str, str, str]] = {
     "unlabeled_index": ("iu", "P", "0", "N"), "unlabeled_truth": ("iu", "P", "-1", "C"), "test_index": ("iu", "Q", "0", "M"),
     "test_truth": ("iu", "M", "0", "C"), "weak_images": ("u", "PHWS", "0", "256"), "strong_images": ("u", "PHWS", "0", "256"),
 }  # fmt: skip
-OPTIONAL: dict[str, tuple[str, str, str, str]] = {
-    "more_weak_images": ("u", "PLHWS", "0", "256")
-}  # since 2 weak views are kept
+OPTIONAL: dict[str, tuple[str, str, str, str]] = {  # that older runs don't have
+    "more_weak_images": ("u", "PLHWS", "0", "256"), "view_lse": ("f", "PK", "-1000000", "1000000"),
+    "strong_lse": ("f", "P", "-1000000", "1000000"), "test_conf": ("f", "M", "0", "2"),
+}  # fmt: skip
 FRAME: dict[str, tuple[str, str, str, str]] = {
     "weak_probs": ("f", "PC", "0", "2"), "strong_probs": ("f", "PC", "0", "2"), "view_probs": ("f", "PKC", "0", "2"),
     "guess": ("f", "PC", "0", "2"), "pseudo": ("iu", "P", "0", "C"), "mask": ("u", "P", "0", "2"), "threshold": ("f", "C", "0", "2"),

@@ -18,6 +18,7 @@ from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.config import METHOD_NAMES
 from sslcore.incoming import SUMMARY
+from sslcore.incoming_keyframes import EVALUATED, FRAME, OPTIONAL, PROBE
 from sslcore.session import evaluate_run
 from sslcore.store import Store
 from sslcore.transfer import export_run, import_run
@@ -78,6 +79,15 @@ def test_a_run_arrives_whole_and_evaluates_the_same(lab: Any, other: Store, meth
     assert found["test_accuracy"] == before.summary["test_accuracy"]
     assert found["weights_sha256"] == before.summary["weights_sha256"]
     assert [path.name for path in other.root.iterdir() if path.name.startswith(".")] == [], "no temporary folder stays"
+
+
+def test_every_array_of_a_keyframe_is_checked(lab: Any) -> None:
+    store, ids, _ = lab
+    for run_id in ids.values():
+        probe, frame = keyframes.probe(store.folder(run_id)), keyframes.load(store.folder(run_id), 30)
+        assert set(probe) | set(frame) == set(PROBE) | set(FRAME) | set(EVALUATED) | set(OPTIONAL), (
+            "a new array of a keyframe needs a line in incoming_keyframes"
+        )
 
 
 def test_a_second_import_gets_an_id_of_its_own(lab: Any, other: Store) -> None:

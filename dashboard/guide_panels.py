@@ -75,7 +75,7 @@ def _open_part(step: Step) -> None:
 def draw(found: list[Run]) -> None:
     """Draw the mask rate that is expected; then see that of a real run over it."""
     usable = [run for run in found if run.method in ("fixmatch", "flexmatch") and run.step > 0 and guide.sound(run)]
-    revealed = bool(st.session_state.get("guide_revealed")) and bool(usable)
+    revealed = bool(st.session_state.get("guide_revealed")) and bool(usable) and sketch.touched(PAD)
     run = None
     if usable:
         with st.container(width=460):
@@ -94,13 +94,14 @@ def draw(found: list[Run]) -> None:
         st.markdown(words.RESULT.format(points=f"{100 * apart:.0f}", part=part))
     with st.container(horizontal=True):
         st.button(
-            words.REVEAL, key="guide_reveal", type="primary", icon=":material/visibility:", disabled=revealed or not usable, on_click=_reveal,
+            words.REVEAL, key="guide_reveal", type="primary", icon=":material/visibility:", on_click=_reveal,
+            disabled=revealed or not usable or not sketch.touched(PAD),
         )  # fmt: skip
         st.button(
             words.AGAIN,
             key="guide_again",
             icon=":material/draw:",
-            disabled=not sketch.touched(PAD) and not revealed,
+            disabled=not sketch.touched(PAD),
             on_click=_again,
         )
 

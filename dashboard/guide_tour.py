@@ -26,8 +26,8 @@ def enter(url_path: str) -> None:
     name = next((name for name, (path, _, _) in PAGES.items() if path == url_path), "")
     state = st.session_state
     state["visited"] = state.get("visited", frozenset()) | {name}
-    if number := guide.step_number(st.query_params.get(TOUR, "")):
-        state[TOUR] = number
+    if asked := guide.step_number(st.query_params.get(TOUR, "")):
+        state[TOUR] = asked
     if HIDE in st.query_params:
         state[HIDE] = guide.hidden(st.query_params[HIDE])
     elif state.get(HIDE):
@@ -38,7 +38,9 @@ def enter(url_path: str) -> None:
             st.html(f"<style>{selectors} {{ display: none !important; }}</style>")
     with st.container():
         if current() and name != "guide":
-            st.fragment(_line, run_every=TICK)(int(state[TOUR]))
+            number = int(state[TOUR])
+            done = STEPS[number - 1].done(seen())
+            st.fragment(_line, run_every=None if done else TICK)(number)
 
 
 def hidden() -> frozenset[str]:

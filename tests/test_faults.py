@@ -149,7 +149,7 @@ def test_a_broken_preset_is_the_lesson_with_what_its_title_says(name: str) -> No
     assert (
         changed
         == {
-            "break-no-strong-view": {"augment.preset": "off"},
+            "break-no-strong-view": {"data.labels": 10, "augment.preset": "off"},
             "break-tau-zero": {"method.threshold": 0.0},
             "break-lambda-100": {"method.lambda_u": 100.0},
             "break-one-label": {"data.labels": 10},

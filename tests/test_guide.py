@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 import sslcore
 from dashboard import guide, guide_tour, notes, queries, sketch, story, text, text_guide
 from dashboard.guide import STEPS, Seen
+from dashboard.guide_panels import PAD
 from sslcore import events as ev
 from sslcore import presets
 from sslcore.config import METHOD_NAMES, replace
@@ -219,7 +220,7 @@ def test_every_part_shows_with_and_without_runs(store: Store, part: str, filled:
     at = page(part=guide.PARTS[part])
     assert text_guide.INTRO[part] in words(at)
     if part == "draw":
-        assert at.button(key="guide_reveal").disabled != filled
+        assert at.button(key="guide_reveal").disabled, "nothing is drawn yet"
     if part == "break":
         assert len(at.expander) == len(presets.BROKEN)
 
@@ -245,6 +246,8 @@ def test_a_tour_goes_on_over_the_pages(store: Store) -> None:
 def test_the_real_curve_is_laid_over_the_drawn_one(store: Store) -> None:
     fill(store, ev.FINISHED, "fixmatch")
     at = page(part=guide.PARTS["draw"])
+    at.session_state[f"{PAD}_drawn"] = sketch.FLAT  # the test driver has no hand
+    at.run()
     at.button(key="guide_reveal").click().run()
     rates = queries.snapshot(store.runs()[0]).train["train/mask_rate"]
     apart = guide.distance(sketch.FLAT, np.linspace(2, 80, 40) / 80, rates)

@@ -92,6 +92,8 @@ def draw(found: list[Run]) -> None:
         st.session_state[guide_tour.DRAWN] = True
         part = "" if run.step >= run.steps else f", over the first {100 * run.step / run.steps:.0f} % of the run"
         st.markdown(words.RESULT.format(points=f"{100 * apart:.0f}", part=part))
+        with st.expander(words.DATA, icon=":material/table:", type="compact"):
+            _table(expected, *real)
     with st.container(horizontal=True):
         st.button(
             words.REVEAL, key="guide_reveal", type="primary", icon=":material/visibility:", on_click=_reveal,
@@ -104,6 +106,22 @@ def draw(found: list[Run]) -> None:
             disabled=not sketch.touched(PAD),
             on_click=_again,
         )
+
+
+def _table(expected: tuple[float, ...], share: np.ndarray, rate: np.ndarray) -> None:
+    """The two curves as numbers at the moments that were drawn; empty where the run has not got yet."""
+    known = ~np.isnan(rate)
+    at = np.linspace(0, 1, len(expected))
+    real = np.interp(at, share[known], rate[known], right=np.nan)
+    column = st.column_config
+    st.dataframe(
+        {"share": at, "yours": np.array(expected), "real": real}, hide_index=True, alt=words.DATA_ALT, width="content",
+        column_config={
+            "share": column.NumberColumn("Of the run", format="percent"),
+            "yours": column.NumberColumn("Yours", format="percent"),
+            "real": column.NumberColumn("Real", format="percent"),
+        },
+    )  # fmt: skip
 
 
 def _reveal() -> None:

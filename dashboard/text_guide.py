@@ -7,7 +7,7 @@ INTRO = {
     "tour": "Ten minutes through all pages. Each step is done on the real page, and the Guide sees when you have done it.",
     "draw": "How large a share of the guesses will be kept over a run? Draw it first; then lay a real run over your curve.",
     "methods": "How eight steps became four, and then one of the four was changed. Below it, each method in the words of its own file.",
-    "break": "Seven runs that go wrong on purpose, named by what they show. Guess which curve will tell before you start one.",
+    "break": "Seven runs with one thing wrong on purpose, named by what they show. Guess which curve will tell before you start one.",
     "teach": "For a projector or a worksheet: links that show a page without its controls.",
 }
 FINISHED = "You have been through all of it. Break something, or take your own images."
@@ -20,6 +20,7 @@ DRAW_EMPTY = "There is no run with a mask rate yet. Start FlexMatch or FixMatch 
 DRAW_ALT = "Your expected mask rate from the start to the end of the run, in percent"
 REVEAL, AGAIN = "Show the real curve", "Draw again"
 RESULT = "Your curve and the real one lie **{points} percentage points** apart on average{part}."
+DATA, DATA_ALT = "Show data", "Table of your mask rate and the real one at eleven moments of the run"
 METHODS_ALT = {
     "mixmatch": "MixMatch in eight steps",
     "fixmatch": "FixMatch in four steps, one of them new",
@@ -34,7 +35,7 @@ DIAGNOSES = {
         "while many images are kept and the test accuracy stands still, the strong view is too weak."
     ),
     "break-tau-zero": (
-        "Early errors become targets and are learnt. In your own runs: a mask rate near 100 % early on with a low confidence means that the "
+        "Early errors become targets. In your own runs: a mask rate near 100 % early on with a low confidence means that the "
         "threshold does nothing. FlexMatch begins there too, but its thresholds rise."
     ),
     "break-lambda-100": (

@@ -100,7 +100,8 @@ BROKEN: dict[str, Preset] = {
     "break-mask-by-class": _broken(
         "mask by class number", "flexmatch", {"method.fault": "mask-by-class-number"},
         "The tutorial looks the confidence up by the class number: all images taken for a 3 are judged by image number 3 of the batch, so a whole "
-        "class is kept or dropped at once. Look at the images: unsure ones are kept. Training hides such a fault well: compare the purity.",
+        "class is kept or dropped at once. Look at the images once the thresholds have risen: unsure ones are kept, sure ones dropped. The accuracy "
+        "hides such a fault well; compare the purity.",
     ),
     "break-mask-rate": _broken(
         "a confidence called mask rate", "flexmatch", {"method.fault": "confidence-as-mask-rate"},

@@ -252,6 +252,8 @@ def test_the_real_curve_is_laid_over_the_drawn_one(store: Store) -> None:
     rates = queries.snapshot(store.runs()[0]).train["train/mask_rate"]
     apart = guide.distance(sketch.FLAT, np.linspace(2, 80, 40) / 80, rates)
     assert apart is not None and f"**{100 * apart:.0f} percentage points**" in words(at)
+    shown = at.dataframe[0].value
+    assert len(shown) == sketch.COUNT and shown["real"].iloc[-1] == pytest.approx(rates[-1])
     at.run()
     assert at.session_state[guide_tour.DRAWN]
 

@@ -115,7 +115,7 @@ def _table(expected: tuple[float, ...], share: np.ndarray, rate: np.ndarray) -> 
     real = np.interp(at, share[known], rate[known], right=np.nan)
     column = st.column_config
     st.dataframe(
-        {"share": at, "yours": np.array(expected), "real": real}, hide_index=True, alt=words.DATA_ALT, width="content",
+        {"share": at, "yours": np.array(expected), "real": real}, hide_index=True, alt=words.DATA_ALT, width="content", height="content",
         column_config={
             "share": column.NumberColumn("Of the run", format="percent"),
             "yours": column.NumberColumn("Yours", format="percent"),

@@ -31,8 +31,8 @@ STACK = (  # name, colour, hatching; the rows of `sandbox.histogram` and columns
 )
 
 
-def histogram(counts: np.ndarray, tau: float) -> Figure:
-    """Draw counts (4, bins) by confidence in [0, 1], stacked, and tau as a line."""
+def histogram(counts: np.ndarray, tau: float | None) -> Figure:
+    """Draw counts (4, bins) by confidence in [0, 1], stacked, and tau, if there is one, as a line."""
     bins = counts.shape[1]
     centres = (np.arange(bins) + 0.5) / bins
     traces = [_stack(k) | {"x": typed(centres), "y": typed(values), "width": 0.92 / bins} for k, values in enumerate(counts)]  # fmt: skip
@@ -44,8 +44,8 @@ def histogram(counts: np.ndarray, tau: float) -> Figure:
         "barmode": "stack", "hovermode": "closest", "bargap": 0,
         "xaxis": {"range": [0, 1.002], "title": {"text": "confidence"}, "showgrid": False, "fixedrange": True, "tickformat": ".1f"},
         "yaxis": {"rangemode": "tozero", "title": {"text": "images"}, "fixedrange": True},
-        "shapes": [figures.rule(x=tau)], "margin": {"l": 58, "r": 14, "t": 54, "b": 50},
-        "annotations": [_tau(tau)],
+        "shapes": [] if tau is None else [figures.rule(x=tau)], "margin": {"l": 58, "r": 14, "t": 54, "b": 50},
+        "annotations": [] if tau is None else [_tau(tau)],
     }  # fmt: skip
     return figure
 
@@ -83,8 +83,8 @@ def classes(by_class: np.ndarray, thresholds: np.ndarray, names: Sequence[str]) 
     return figure
 
 
-def trade_off(taus: np.ndarray, coverage: np.ndarray, purity: np.ndarray, tau: float) -> Figure:
-    """Draw coverage and purity, each (n,) in [0, 1] or NaN, over the thresholds `taus`, and the present tau as a line."""
+def trade_off(taus: np.ndarray, coverage: np.ndarray, purity: np.ndarray, tau: float | None) -> Figure:
+    """Draw coverage and purity, each (n,) in [0, 1] or NaN, over the thresholds `taus`, and the present tau, if there is one, as a line."""
     lines = (("coverage", coverage, theme.BLUE, "solid"), ("purity", purity, theme.TEAL, "dash"))
     traces = []
     for name, values, color, dash in lines:
@@ -92,8 +92,8 @@ def trade_off(taus: np.ndarray, coverage: np.ndarray, purity: np.ndarray, tau: f
     figure = figures.new(traces)
     figure["layout"] |= {
         "xaxis": {"range": [0, 1], "title": {"text": "threshold"}, "showgrid": False, "tickformat": ".1f", "hoverformat": ".2f", "fixedrange": True},
-        "yaxis": {**figures.PERCENT, "fixedrange": True}, "hovermode": "x unified", "shapes": [figures.rule(x=tau)],
-        "annotations": [_tau(tau)],
+        "yaxis": {**figures.PERCENT, "fixedrange": True}, "hovermode": "x unified", "shapes": [] if tau is None else [figures.rule(x=tau)],
+        "annotations": [] if tau is None else [_tau(tau)],
     }  # fmt: skip
     return figure
 

@@ -36,16 +36,17 @@ def draw(run: Run, steps: Sequence[int], wanted: int) -> None:
         gate = _choose("Gate", text_pseudo.GATES, first, f"gate.{first}", text_pseudo.GATE_HELP)
         tau = pseudo_steps.tau(run) if gate != "hand" else pseudo_steps.own_tau(run)
         thresholds = _thresholds(run, frame, predictions, gate, tau, names)
+    line = None if gate == "hand" else tau  # by hand no single tau is in force
     result = sandbox.outcome(predictions, thresholds)
     with right:
         _tiles(run, frame, predictions, result)
         keep = sandbox.kept(predictions, thresholds)
         counts = sandbox.histogram(predictions, keep)
-        _chart("histogram", sandbox_charts.histogram(counts, tau), run, movable=gate != "hand")
+        _chart("histogram", sandbox_charts.histogram(counts, line), run, movable=line is not None)
     with st.grid(2, min_column_width=320):
         _chart("classes", sandbox_charts.classes(result.by_class, thresholds, names), run)
         lines = sandbox.trade_off(predictions, TAUS)
-        _chart("trade", sandbox_charts.trade_off(TAUS, *lines, tau), run, movable=gate != "hand")
+        _chart("trade", sandbox_charts.trade_off(TAUS, *lines, line), run, movable=line is not None)
 
 
 def _choose(label: str, options: dict[str, str], first: str, key: str, about: str) -> str:
@@ -119,20 +120,21 @@ def _tiles(run: Run, frame: Columns, predictions: Predictions, result: Outcome) 
                 text.percent(value) or "\u2013",
                 delta,
                 delta_color="off",
+                delta_arrow="off" if delta == text_pseudo.AS_OWN else "auto",
                 border=True,
                 height="stretch",
                 help=help[name],
             )
-        st.metric("Kept", f"{result.kept:,} of {result.total:,}", border=True, height="stretch", help=help["kept"])
-        label = f"Wrong labels in {text.number(pool)}" if pool else "Wrong labels"
+        st.metric(f"Kept of {result.total:,}", f"{result.kept:,}", border=True, height="stretch", help=help["kept"])
         shown = text.number(round(wrong[0])) if wrong else "\u2013"
-        st.metric(label, shown, border=True, height="stretch", help=help["wrong"])
+        st.metric("Wrong labels", shown, border=True, height="stretch", help=help["wrong"])
     if wrong:
-        st.caption(text_pseudo.interval(wrong[1], wrong[2], known) + (" " + text_pseudo.POINTS if own else ""))
+        st.caption(text_pseudo.interval(wrong[1], wrong[2], pool, known) + (" " + text_pseudo.POINTS if own else ""))
 
 
 def _chart(kind: str, figure: Figure, run: Run, movable: bool = False) -> None:
     title, about = text_pseudo.CHARTS[kind]
+    about += text_pseudo.MOVABLE if movable else ""
 
     def move() -> None:
         at = (st.session_state[f"chart_{kind}"].get("click") or [None])[0]

@@ -110,10 +110,11 @@ TILE_HELP = {
 AS_OWN = "as the run's own"
 POINTS = "Points: the difference to the run's own gate."
 CHARTS = {
-    "histogram": ("Confidence", "How sure the model is, right and wrong. Hatched: wrong. Faint: not kept. Line: tau; a click moves it."),
+    "histogram": ("Confidence", "How sure the model is, right and wrong. Hatched: wrong. Faint: not kept."),
     "classes": ("Accepted by class", "The guesses for each class: kept and right, kept and wrong (hatched), not kept. Number and line: its threshold."),
-    "trade": ("Every single threshold", "Coverage and purity if one threshold held for all classes. Line: tau; a click moves it."),
+    "trade": ("Every single threshold", "Coverage and purity if one threshold held for all classes."),
 }  # fmt: skip
+MOVABLE = " Line: tau; a click moves it."
 CHART_ALT = {
     "histogram": "Histogram of the confidences, right and wrong guesses stacked, with the threshold as a line",
     "classes": "Stacked bars of the kept and dropped guesses of each class, with each class's threshold",
@@ -130,8 +131,9 @@ def shown_at(step: int, newest: bool, steps: int) -> str:
     return f"Shown: step **{text.number(step)}** of {text.number(steps)}" + (", the newest" if newest else "")
 
 
-def interval(low: float, high: float, images: int) -> str:
-    return f"Wrong labels, 95 % interval: {text.number(round(low))} to {text.number(round(high))}, judged by {text.plural(images, 'image')}."
+def interval(low: float, high: float, pool: int, images: int) -> str:
+    between = f"{text.number(round(low))} to {text.number(round(high))}"
+    return f"Wrong labels among the {text.number(pool)} of the pool, 95 % interval: {between}, judged by {text.plural(images, 'image')}."
 
 
 def points(value: float | None, own: float | None) -> str | None:

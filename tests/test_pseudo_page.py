@@ -127,7 +127,7 @@ def test_the_method_toggle_changes_only_its_box_and_what_follows(store: Store) -
 
 def test_the_temperature_sharpens_and_its_ends_are_exact(store: Store) -> None:
     fill(store, ev.FINISHED, "mixmatch")
-    at = page()
+    at = page(**{"views.2": "1"})  # one view has one largest class; the mean of made-up ones may have two
     before, _ = entropy(at)
     found = {}
     for temperature in (0.0, 0.25, 1.0, 2.0):
@@ -180,10 +180,10 @@ def test_the_sandbox_answers_with_the_right_numbers(store: Store) -> None:
         for tau in (0.5, 0.9):
             at.slider(key="tau.0.95").set_value(tau).run()
             result = sandbox.outcome(found, np.full(CLASSES, tau))
-            assert metrics(at)["Kept"] == f"{result.kept:,} of {total}"
+            assert metrics(at)[f"Kept of {total}"] == f"{result.kept:,}"
             assert metrics(at)["Purity"] == f"{100 * (result.purity or 0):.1f} %"
     expected = sandbox.expected_wrong(result, 360, 1000)
-    assert expected is not None and metrics(at)["Wrong labels in 1\u202f000"] == str(round(expected[0]))
+    assert expected is not None and metrics(at)["Wrong labels"] == str(round(expected[0]))
 
 
 def test_the_sandboxs_flexmatch_uses_the_runs_own_records(store: Store) -> None:
@@ -195,17 +195,17 @@ def test_the_sandboxs_flexmatch_uses_the_runs_own_records(store: Store) -> None:
     assert probe is not None
     counts = frame["count"].astype(float)
     kept = sandbox.outcome(probe, sandbox.flex_thresholds(counts, 0.95, "convex", True)).kept
-    assert metrics(at)["Kept"] == f"{kept} of 64"
+    assert metrics(at)["Kept of 64"] == str(kept)
     at.get_by_key("mapping.convex").set_value("concave").run()
     assert (
-        metrics(at)["Kept"]
-        == f"{sandbox.outcome(probe, sandbox.flex_thresholds(counts, 0.95, 'concave', True)).kept} of 64"
+        metrics(at)["Kept of 64"]
+        == f"{sandbox.outcome(probe, sandbox.flex_thresholds(counts, 0.95, 'concave', True)).kept}"
     )
     at.get_by_key("status").set_value("counted").run()
     counted = sandbox.learning_status(probe, 0.95)
     assert (
-        metrics(at)["Kept"]
-        == f"{sandbox.outcome(probe, sandbox.flex_thresholds(counted, 0.95, 'concave', True)).kept} of 64"
+        metrics(at)["Kept of 64"]
+        == f"{sandbox.outcome(probe, sandbox.flex_thresholds(counted, 0.95, 'concave', True)).kept}"
     )
 
 

@@ -31,6 +31,7 @@ def live_table(
     key: str,
     sort: str,
     selected: Sequence[str],
+    session: str,
     heard: int,
     marks: Mapping[str, tuple[str, str]],
     alt: str,
@@ -41,13 +42,13 @@ def live_table(
 
     What the reader does arrives in `st.session_state[key]`, announced by `on_change`: `picked` = {"ids": [...], "n": k},
     and the triggers `sort` (a column's name) and `open` (a run's id). `heard` is the last `n` that was taken in: until
-    then the browser keeps its own, newer selection. `marks`: run -> (colour, dash) of its curve. `nothing`: what stands
-    there without a row.
+    then the browser keeps its own, newer selection; `session` tells one count from another. `marks`: run -> (colour,
+    dash) of its curve. `nothing`: what stands there without a row.
     """
     data = {
             "columns": [[column.name, column.label, column.kind, column.first, column.help] for column in columns],
             "rows": [row(run, columns) for run in runs],
-            "sort": sort, "selected": list(selected), "heard": heard, "marks": {run: list(mark) for run, mark in marks.items()},
+            "sort": sort, "selected": list(selected), "session": session, "heard": heard, "marks": {run: list(mark) for run, mark in marks.items()},
             "colors": {state: color for state, (color, _) in theme.STATES.items()}, "alt": alt, "nothing": nothing,
     }  # fmt: skip
     _component(

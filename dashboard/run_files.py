@@ -1,11 +1,82 @@
-"""Runs as files: what can be saved of the selection, made only when it is asked for; and the command that makes a run again."""
+"""Runs as files: what can be saved of the selection, made only when it is asked for; taking in a run from elsewhere; the command."""
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
+import streamlit as st
+
+from dashboard import queries, selection, text
+from sslcore import presets, tables, transfer
+from sslcore.config import ConfigError
 from sslcore.events import Run
+
+IMPORT_MB = 200  # of an uploaded zip; the command line takes larger ones
 
 
 def save_menu(chosen: Sequence[Run]) -> None:
-    """Everything as a zip, the metrics as CSV, a report as HTML."""
+    """Everything of one run as a zip, its metrics as CSV. A file is made when its button is pressed."""
+    with st.popover("Save", icon=":material/download:", disabled=len(chosen) != 1, key="save_menu"):
+        if len(chosen) == 1:
+            run_id = chosen[0].id
+            st.download_button(
+                "Everything (zip)", functools.partial(_zip, run_id), f"{run_id}.zip", "application/zip", key="save_zip", on_click="ignore",
+                icon=":material/folder_zip:", help=text.SAVE_ZIP_HELP, width="stretch",
+            )  # fmt: skip
+            st.download_button(
+                "Metrics (CSV)", functools.partial(_csv, run_id), f"{run_id}.csv", "text/csv", key="save_csv", on_click="ignore",
+                icon=":material/csv:", help=text.SAVE_CSV_HELP, width="stretch",
+            )  # fmt: skip
+
+
+def _zip(run_id: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "run.zip"
+        transfer.export_run(queries.store(), run_id, target)
+        return target.read_bytes()
+
+
+def _csv(run_id: str) -> bytes:
+    return tables.metrics_csv(queries.store(), run_id).encode()
+
+
+def import_menu() -> None:
+    """Take in a zip that was saved here or on another machine; a bad one is one sentence and changes nothing."""
+    with st.popover("Import", icon=":material/upload_file:", key="import_menu"):
+        st.caption(text.IMPORT_TEXT % IMPORT_MB)
+        count = st.session_state.get("imported", 0)  # a new key empties the field after each import
+        file = st.file_uploader(
+            "A run as a zip file", type="zip", max_upload_size=IMPORT_MB, key=f"import_file_{count}", label_visibility="collapsed"
+        )  # fmt: skip
+        if file is None:
+            return
+        refused, why = st.session_state.get("import_refused", ("", ""))
+        if file.file_id != refused:
+            try:
+                with st.spinner("Checking the file"):
+                    run_id = transfer.import_run(queries.store(), file)
+                why = ""
+            except ValueError as problem:  # TransferError, or a store that can't be used
+                why = str(problem)
+                st.session_state["import_refused"] = (file.file_id, why)  # not tried again whenever the page is drawn
+        if why:
+            st.error(text.escape(why), icon=":material/error:")
+            return
+    st.session_state["imported"] = count + 1
+    selection.select([run_id])
+    st.toast(f"Imported: {text.escape(run_id)}", icon=":material/check_circle:")
+    st.rerun()
+
+
+def command(run: Run) -> None:
+    """The command that trains with a run's settings, and how far its numbers are the same."""
+    st.markdown("**The command that makes this run again**")
+    try:
+        st.code(presets.reproduce(run), language="bash", wrap_lines=True)
+    except ConfigError as problem:
+        st.caption(text.escape(str(problem)))
+    else:
+        st.caption(text.escape(presets.caveat(run)))

@@ -6,6 +6,7 @@ Back button) wins. The drawn runs keep their colours while others come and go.
 
 from __future__ import annotations
 
+import secrets
 import time
 
 import streamlit as st
@@ -68,6 +69,12 @@ def select(runs: list[str]) -> None:
 def heard() -> int:
     """Number of the browser's last change of the selection that was taken in."""
     return int(st.session_state.get("select_heard", 0))
+
+
+def session() -> str:
+    """A name for this session: after a reload, or a long sleep of the laptop, the browser's count begins anew."""
+    name: str = st.session_state.setdefault("select_session", secrets.token_hex(4))
+    return name
 
 
 def sort() -> str:

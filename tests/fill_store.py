@@ -57,7 +57,7 @@ def fill(
 
 def summary(config: RunConfig) -> dict[str, Any]:
     return {
-        "title": "Digits (made up)", "class_names": [str(c) for c in range(CLASSES)], "num_labeled": config.data.labels,
+        "title": "Digits (made up)", "class_names": [str(c) for c in range(CLASSES)], "num_train": 1000 + config.data.labels, "num_labeled": config.data.labels,
         "num_unlabeled": 1000, "num_test": 360, "device": "cpu", "device_name": "cpu", "threads": 2, "test_accuracy": 0.9712,
         "test_accuracy_raw": 0.9654, "images_per_s": 9432.1, "images_per_step": 50,
     }  # fmt: skip

@@ -333,3 +333,46 @@ def test_a_run_of_the_command_line_appears_and_is_paused_and_stopped_from_here(
         finally:
             process.kill()
             process.communicate()
+
+
+def saved(store: Store, run: str, tmp_path: Path) -> bytes:
+    from sslcore import transfer
+
+    transfer.export_run(store, run, tmp_path / "saved.zip")
+    return (tmp_path / "saved.zip").read_bytes()
+
+
+def test_an_imported_run_is_selected_and_a_bad_file_is_one_sentence(store: Store, tmp_path: Path) -> None:
+    run = fill(store, ev.FINISHED, frames=False)
+    whole = saved(store, run, tmp_path)
+    store.delete(run)
+    at = page()
+    at.file_uploader[0].upload("run.zip", b"not a zip").run()
+    assert len(at.error) == 1 and not at.exception and not store.runs()
+    at.run()
+    assert len(at.error) == 1  # still told, not tried again
+    at.file_uploader[0].upload("run.zip", whole).run()
+    assert not at.error, at.error[0].value
+    assert shown(at) == [run] and table(at)["selected"] == [run]
+
+
+def test_the_command_that_makes_a_run_again_is_shown(store: Store) -> None:
+    config = presets.build("smoke", "fixmatch", {"train.steps": 80, "optim.lr": 0.05})
+    at = page(fill(store, ev.FINISHED, "fixmatch", config=config))
+    command = next(part.value for part in at.code if part.value.startswith("python -m sslcore train"))
+    assert "--method fixmatch" in command and "optim.lr=0.05" in command
+
+
+def test_what_is_saved_is_made_only_when_it_is_asked_for(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dashboard import run_files
+
+    run = fill(store, ev.FINISHED, frames=False)
+    monkeypatch.setattr(run_files.transfer, "export_run", lambda *args: pytest.fail("made while the page was drawn"))
+    monkeypatch.setattr(run_files.tables, "metrics_csv", lambda *args: pytest.fail("made while the page was drawn"))
+    at = page(run)
+    assert {part.proto.label for part in at.get("download_button")} >= {"Everything (zip)", "Metrics (CSV)"}
+    monkeypatch.undo()
+    monkeypatch.setenv("SSLLAB_ROOT", str(store.root))
+    assert run_files._zip(run)[:2] == b"PK" and run_files._csv(run).startswith(b"series,step,seconds")

@@ -1,6 +1,7 @@
 // The table of runs. Called again on every change: rows are kept by run, only cells that differ are written, and
 // selection, focus and scroll position stay. Everything a person typed is set as text, never as HTML.
 const tables = new WeakMap()
+const latest = new Map()  // session -> its newest table: Streamlit may build it anew, then the next one takes over what the reader did
 const SVG = "http://www.w3.org/2000/svg"
 const SHAPES = {  // 12 x 12, one a state: never colour alone
   queued: "M3 1h6v2L7 6l2 3v2H3V9l2-3-2-3z", running: "M3 1l8 5-8 5z", pausing: "M2 1h3v10H2zM7 1h3v10H7z", paused: "M2 1h3v10H2zM7 1h3v10H7z",
@@ -92,6 +93,8 @@ class Table {
     this.head = make(make(table, "thead"), "tr")
     this.body = make(table, "tbody")
     this.nothing = make(box, "div", "nothing")
+    this.top = this.left = 0  // noted here: a node that was taken out of the page has forgotten it
+    this.scroll.addEventListener("scroll", () => { this.top = this.scroll.scrollTop, this.left = this.scroll.scrollLeft }, { passive: true })
     this.body.addEventListener("click", (event) => this.clicked(event))
     this.body.addEventListener("keydown", (event) => this.typed(event))
   }
@@ -231,10 +234,14 @@ class Table {
   }
 
   update(data, send) {
+    const before = this.data ? null : latest.get(data.session)
+    if (before) Object.assign(this, { session: data.session, selected: before.selected, count: before.count })
+    latest.set(data.session, this)
     this.data = data
     this.send = send
     this.table.setAttribute("aria-label", data.alt)
-    if (data.heard >= this.count) {
+    if (data.session !== this.session || data.heard >= this.count) {
+      this.session = data.session
       this.count = data.heard
       this.selected = new Set(data.selected)
     }
@@ -263,6 +270,7 @@ class Table {
     this.scroll.hidden = !data.rows.length
     this.nothing.hidden = data.rows.length > 0
     this.nothing.textContent = data.nothing
+    if (before) this.scroll.scrollTo(before.left, before.top)
   }
 }
 

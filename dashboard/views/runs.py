@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard import compare, compare_panel, queries, run_actions, run_table, selection, text
+from dashboard import compare, compare_panel, queries, run_actions, run_files, run_table, selection, text
 from dashboard.live_table import live_table
 from dashboard.run_table import Filter
 from sslcore import events as ev
@@ -65,7 +65,8 @@ def table(wanted: Filter, before: tuple[Any, ...]) -> None:
         parts.append(f"**{len(ids):,} selected**" + (f", {hidden:,} of them hidden by the filter" if hidden else ""))
     st.caption(" \u00b7 ".join(parts))
     live_table(
-        shown, run_table.shown_columns(found), key=selection.TABLE, sort=selection.sort(), selected=ids, heard=selection.heard(),
+        shown, run_table.shown_columns(found), key=selection.TABLE, sort=selection.sort(), selected=ids,
+        session=selection.session(), heard=selection.heard(),
         marks={run: compare.mark(slot) for run, slot in selection.slots(ids).items()} if len(ids) > 1 else {},
         alt=text.RUNS_ALT, nothing=text.RUNS_NONE_FIT, on_change=selection.take_in,
     )  # fmt: skip
@@ -75,7 +76,9 @@ if wanted_run := st.session_state.pop("open_run", None):
     st.switch_page("views/train.py", query_params={"run": wanted_run})
 
 found = queries.runs()
-st.subheader("Runs", anchor=False)
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    st.subheader("Runs", anchor=False, width="content")
+    run_files.import_menu()
 st.caption(text.RUNS_TEXT)
 if not found:
     with st.container(border=True):
@@ -97,5 +100,7 @@ if chosen:
     slots = selection.slots(ids)
     compare_panel.curves(chosen, slots)
     compare_panel.settings(chosen, slots)
+    if len(chosen) == 1:
+        run_files.command(chosen[0])
 elif found:
     st.caption(text.RUNS_PICK)

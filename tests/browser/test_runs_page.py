@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
@@ -240,3 +241,35 @@ def test_a_phone_has_no_sideways_scroll(runs_page: Callable[..., Any], store: St
     until(lambda: order(page) == [runs[0], runs[1]] and asked(page, "sort") == "method")
     ink = row(page, runs[0]).evaluate("node => getComputedStyle(node).color")
     assert ink == {"light": "rgb(28, 36, 48)", "dark": "rgb(232, 236, 243)"}[scheme]
+
+
+def test_a_run_is_saved_and_taken_in_again_and_a_broken_file_is_one_sentence(
+    runs_page: Callable[..., Any], store: Store, tmp_path: Path
+) -> None:
+    run = fill(store, ev.FINISHED, frames=False)
+    page = runs_page()
+    box(page, run).click()
+    page.get_by_text("The command that makes this run again").wait_for()
+    page.get_by_role("button", name="Save", exact=True).click()
+    with page.expect_download() as csv:
+        page.get_by_role("button", name="Metrics (CSV)").click()
+    assert csv.value.suggested_filename == f"{run}.csv"
+    assert Path(csv.value.path()).read_text().startswith("series,step,seconds,")
+    with page.expect_download() as whole:
+        page.get_by_role("button", name="Everything (zip)").click()
+    saved = tmp_path / "saved.zip"
+    whole.value.save_as(saved)
+
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(saved.read_bytes()[:-400])
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Import").click()
+    chooser = page.locator("[data-testid=stFileUploaderDropzoneInput]")
+    chooser.set_input_files(broken)
+    page.locator("[data-testid=stAlertContentError]").wait_for()
+    assert page.locator("[data-testid=stAlertContentError]").count() == 1 and len(store.runs()) == 1
+
+    chooser.set_input_files(saved)
+    until(lambda: len(store.runs()) == 2)
+    (new,) = {one.id for one in store.runs()} - {run}
+    until(lambda: selected(page) == [new])  # the one that came in is shown

@@ -138,7 +138,9 @@ def test_a_phone_has_no_sideways_scroll(tab: Tab, url: str, store: Store, scheme
     train(store, "flexmatch")
     page = open_page(tab, url, viewport={"width": 390, "height": 844}, color_scheme=scheme)
     page.get_by_text(exhibit).click()
-    page.locator(".ssl-bars .row, .st-key-chart_histogram .barlayer").first.wait_for(state="attached")
+    page.locator(
+        ".st-key-bars_logits .row" if exhibit.startswith("X-ray") else "[data-testid=stMetric]"
+    ).first.wait_for(state="attached")
     main = page.locator("[data-testid=stMain]")
     assert main.evaluate("node => node.scrollWidth") <= 390
     wide = page.evaluate(

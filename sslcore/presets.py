@@ -202,12 +202,16 @@ def reproduce(run: ev.Run) -> str:
     start = {name: value for name, _, value in cfg.walk(build(preset, config.method.name))}
     words = ["python", "-m", "sslcore", "train", "--preset", preset, "--method", config.method.name]
     words += ["--labels", str(config.data.labels), "--seed", str(config.train.seed)]
+    sets = []
     for name, _, value in cfg.walk(config):
         if name in ("data.labels", "train.seed") or value == start[name]:
             continue
         written = "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-        words += [OPTIONS[name], written] if name in OPTIONS else ["--set", f"{name}={written}"]
-    return shlex.join(words)
+        if name in OPTIONS:
+            words += [OPTIONS[name], written]
+        else:
+            sets += ["--set", f"{name}={written}"]
+    return shlex.join(words + sets)
 
 
 def caveat(run: ev.Run) -> str:
@@ -218,4 +222,6 @@ def caveat(run: ev.Run) -> str:
         return "Settings were changed during this run: the command trains with the last ones from step 0."
     if run.summary.get("device", "cpu") != "cpu":
         return "The same device, torch version and settings give nearly the same numbers; bit for bit only on a CPU."
-    return f"The same numbers bit for bit on a CPU with {run.summary.get('threads', 'as many')} threads and the same torch version."
+    threads = run.summary.get("threads", 0)
+    cores = f" with {threads} thread{'s' * (threads != 1)}" if threads else ""
+    return f"The same numbers bit for bit on a CPU{cores} and the same torch version."

@@ -10,8 +10,8 @@ import pytest
 
 from sslcore import config as cfg
 from sslcore import presets
-from sslcore.__main__ import parser, train_config
 from sslcore.config import METHOD_NAMES
+from sslcore.options import parser, train_config
 from sslcore.presets import PRESETS, caveat, reproduce
 from sslcore.store import Store
 

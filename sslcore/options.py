@@ -1,0 +1,153 @@
+"""What may be typed on the command line, and what it asks for. No torch: --help is quick."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any, NoReturn
+
+from sslcore import config as cfg
+from sslcore import presets, sweep
+from sslcore.config import ConfigError, RunConfig
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose complaint is one line, not the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help lists what is allowed\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; `command` says which was typed."""
+    top = Parser(
+        prog="python -m sslcore", description="Semi-supervised image classification: train, steer and read runs."
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+
+    def command(name: str, help: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
+        made.add_argument(
+            "--root", default=None, help="folder of the runs (default: checkpoints/ of the repository, or SSLLAB_ROOT)"
+        )
+        made.add_argument("--json", action="store_true", help="print one JSON value on stdout and nothing else")
+        return made
+
+    train = command("train", "train one run and print its result")
+    train.add_argument("--preset", default=presets.DEFAULT, help=", ".join(presets.PRESETS))
+    train.add_argument("--method", default="", help=", ".join(cfg.METHOD_NAMES))
+    train.add_argument("--data", help="digits, shapes, cifar10, or folder:PATH")
+    for name, path in (
+        ("labels", "data.labels"),
+        ("seed", "train.seed"),
+        ("steps", "train.steps"),
+        ("device", "train.device"),
+    ):
+        spec = cfg.find(RunConfig(), path)
+        train.add_argument(f"--{name}", help=f"{spec.metadata['help']} ({cfg.allowed(spec)})")
+    train.add_argument("--name", default="", help="a name for the run")
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other setting, such as optim.lr=0.05; repeatable",
+    )
+
+    for name, help in (
+        ("resume", "go on with a run that rests, in this process"),
+        ("evaluate", "evaluate a run's last checkpoint on the test set"),
+        ("show", "show one run: settings, result, events"),
+        ("delete", "delete a run that isn't active"),
+        ("pause", "ask a run to save a checkpoint and free its thread"),
+        ("stop", "ask a run to save a checkpoint and end"),
+    ):
+        command(name, help).add_argument("run_id", metavar="RUN", help="a run's id or a unique beginning of it")
+    change = command("set", "change a setting of a run while it trains")
+    change.add_argument("run_id", metavar="RUN", help="a run's id or a unique beginning of it")
+    change.add_argument("assignment", metavar="NAME=VALUE", help="such as method.threshold=0.8")
+    branch = command("fork", "go on from a checkpoint of a run with changed settings, as a new run")
+    branch.add_argument("run_id", metavar="RUN", help="a run's id or a unique beginning of it")
+    branch.add_argument(
+        "--at", type=int, metavar="STEP", help="a step that has a checkpoint (default: the last before the end)"
+    )
+    branch.add_argument("--steps", help="steps of the fork (default: those of the run)")
+    branch.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting to change, such as method.threshold=0.8; repeatable"
+    )  # fmt: skip
+    export = command("export", "write a run as one file: .zip to import elsewhere, .html to read")
+    export.add_argument(
+        "run_ids", metavar="RUN", nargs="+", help="a run's id; several for one .html that compares them"
+    )
+    export.add_argument("--out", required=True, metavar="FILE", help="FILE.zip: all of the run; FILE.html: a report")
+    export.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    take = command("import", "take in a run that was exported elsewhere")
+    take.add_argument("file", metavar="FILE", help="a .zip that `export` wrote")
+    command("runs", "list all runs, newest first")
+
+    swept = command("sweep", "methods x label counts x seeds: train what is missing and print the curve")
+    swept.add_argument("--preset", default="digits-curve", help=f"{', '.join(sweep.NAMED)}, or a preset of train")
+    swept.add_argument("--methods", help="such as supervised,flexmatch (default: all four)")
+    swept.add_argument("--labels", help="label counts, such as 10,20,40")
+    swept.add_argument("--seeds", help="such as 0,1,2 or 0-9 (default: 0)")
+    for name in ("data", "steps", "device"):
+        swept.add_argument(f"--{name}", help="as for train")
+    swept.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting, in every cell; repeatable"
+    )
+    swept.add_argument("--parallel", default="auto", help="runs at a time (default auto: what the cores allow)")
+    swept.add_argument("--again", action="store_true", help="try failed cells once more")
+    swept.add_argument("--out", metavar="FILE.csv", help="write one row a run")
+
+    bench = command("bench", "time every method, each net and the augmentation on the device at hand")
+    bench.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
+    bench.add_argument("--net", default="all", choices=("all", "lesson", "wrn"), help="which net")
+    bench.add_argument("--method", default="all", choices=("all", *cfg.METHOD_NAMES), help="which method")
+    bench.add_argument("--steps", type=int, default=30, help="timed steps of each, at most (default 30)")
+    bench.add_argument(
+        "--seconds", type=float, default=15.0, help="seconds for each, at most, but never under 3 steps (default 15)"
+    )
+    bench.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
+
+    data = command("data", "list the data sources, or load one and describe it")
+    data.add_argument("source", nargs="?", metavar="NAME", help="digits, shapes, cifar10, or folder:PATH")
+    return top
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """Return (name, value) of NAME=VALUE."""
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip():
+        raise ConfigError(f"a setting must be written NAME=VALUE, got {text[:80]!r}")
+    return name.strip(), value
+
+
+def train_config(args: argparse.Namespace) -> RunConfig:
+    """Return the config that the options of `train` ask for; ConfigError says what is wrong."""
+    settings: dict[str, Any] = dict(assignment(text) for text in args.set)
+    typed = {
+        "data.source": args.data,
+        "data.labels": args.labels,
+        "train.seed": args.seed,
+        "train.steps": args.steps,
+        "train.device": args.device,
+    }
+    return presets.build(
+        args.preset, args.method, settings | {path: value for path, value in typed.items() if value is not None}
+    )
+
+
+def sweep_plan(args: argparse.Namespace) -> sweep.Plan:
+    """Return the named plan, or that of a preset, with what was typed in its place."""
+    base = sweep.NAMED[args.preset].plan if args.preset in sweep.NAMED else sweep.Plan(args.preset)
+    typed = {"data.source": args.data, "train.steps": args.steps, "train.device": args.device}
+    settings = dict(assignment(text) for text in args.set) | {
+        path: value for path, value in typed.items() if value is not None
+    }
+    return dataclasses.replace(
+        base,
+        methods=tuple(args.methods.split(",")) if args.methods else base.methods,
+        labels=sweep.counts("labels", args.labels) if args.labels else base.labels,
+        seeds=sweep.counts("seeds", args.seeds) if args.seeds else base.seeds,
+        settings=settings,
+    )

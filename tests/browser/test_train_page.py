@@ -209,8 +209,15 @@ def test_a_cell_of_the_confusion_matrix_opens_its_images_and_the_gallery_is_filt
     wrong = int((frame["pseudo"] != probe["unlabeled_truth"]).sum())
     sheet = page.locator(".st-key-card_sheet")
     before = sheet.bounding_box()["height"]
-    sheet.locator("[data-testid=stSelectbox]").first.click()
-    page.get_by_role("option", name="Wrong", exact=True).click()
+    wanted = page.get_by_role("option", name="Wrong", exact=True)
+    until(
+        lambda: (
+            sheet.locator("[data-testid=stSelectbox] input").first.click(),
+            page.wait_for_timeout(500),
+            wanted.count(),
+        )[-1]
+    )
+    wanted.click()
     sheet.get_by_text(f"{wrong} of 64 images").wait_for()
     until(lambda: "show=Wrong" in page.url)
     assert sheet.bounding_box()["height"] == before, "the layout moved"

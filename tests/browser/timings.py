@@ -76,7 +76,9 @@ def first_point(page: Any, button: Any) -> float:
 
 
 def show(what: str, values: list[float]) -> None:
-    print(f"{what}: median {statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f}, n = {len(values)})")
+    print(
+        f"{what}: median {statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f}, n = {len(values)})"
+    )
 
 
 if __name__ == "__main__":

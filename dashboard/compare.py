@@ -170,12 +170,20 @@ def metric_name(metric: str) -> str:
 
 def columns(runs: Sequence[Run], titles: Sequence[str]) -> list[Column]:
     """One column a run; a single run is compared with the preset that it began from."""
-    found = [Column(title, run.config) for run, title in zip(runs, titles, strict=True)]
+    found = [Column(title, completed(run.config)) for run, title in zip(runs, titles, strict=True)]
     if len(runs) == 1 and runs[0].preset in presets.PRESETS:
         run = runs[0]
         with contextlib.suppress(ConfigError):  # a method that this version doesn't know
             found.append(Column(f"preset {run.preset}", cfg.to_dict(presets.build(run.preset, run.method))))
     return found
+
+
+def completed(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a stored config with today's settings filled in: a run from before a setting existed had its default."""
+    try:
+        return cfg.to_dict(cfg.from_dict(config))
+    except ConfigError:  # of another version: as it is
+        return config
 
 
 def differences(sides: Sequence[Column]) -> list[Difference]:

@@ -157,6 +157,16 @@ def test_a_single_run_is_compared_with_its_preset(store: Store) -> None:
     assert len(compare.columns([dataclasses.replace(run, method="gone")], ["mine"])) == 1
 
 
+def test_a_setting_that_did_not_exist_yet_had_its_default(store: Store) -> None:
+    run = made(store)
+    older = dataclasses.replace(
+        run, config={**run.config, "train": {k: v for k, v in run.config["train"].items() if k != "threads"}}
+    )
+    assert not any(one.differs for one in compare.differences(compare.columns([run, older], ["a", "b"])))
+    broken = dataclasses.replace(run, config={"train": {"steps": -1}})
+    assert compare.columns([broken, run], ["a", "b"])[0].config == {"train": {"steps": -1}}
+
+
 def test_settings_of_another_version_are_shown_not_refused() -> None:
     sides = [Column("old", {"train": {"steps": 5}, "ancient": {"x": 1}}), Column("new", {"train": {"steps": 5}})]
     found = {one.name: one for one in compare.differences(sides)}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import queries, selection, text
-from sslcore import presets, tables, transfer
+from dashboard import compare, queries, selection, text
+from sslcore import presets, report, tables, transfer
 from sslcore.config import ConfigError
 from sslcore.events import Run
 
@@ -18,18 +18,31 @@ IMPORT_MB = 200  # of an uploaded zip; the command line takes larger ones
 
 
 def save_menu(chosen: Sequence[Run]) -> None:
-    """Everything of one run as a zip, its metrics as CSV. A file is made when its button is pressed."""
-    with st.popover("Save", icon=":material/download:", disabled=len(chosen) != 1, key="save_menu"):
-        if len(chosen) == 1:
-            run_id = chosen[0].id
-            st.download_button(
-                "Everything (zip)", functools.partial(_zip, run_id), f"{run_id}.zip", "application/zip", key="save_zip", on_click="ignore",
-                icon=":material/folder_zip:", help=text.SAVE_ZIP_HELP, width="stretch",
-            )  # fmt: skip
-            st.download_button(
-                "Metrics (CSV)", functools.partial(_csv, run_id), f"{run_id}.csv", "text/csv", key="save_csv", on_click="ignore",
-                icon=":material/csv:", help=text.SAVE_CSV_HELP, width="stretch",
-            )  # fmt: skip
+    """A report of the selection as HTML; of one run also everything as a zip, and its metrics as CSV.
+
+    A file is made when its button is pressed, not while the page is drawn.
+    """
+    ids = tuple(run.id for run in chosen)
+    one = ids[0] if len(ids) == 1 else ""
+    with st.popover("Save", icon=":material/download:", disabled=not ids, key="save_menu"):
+        if not ids:
+            return
+        st.download_button(
+            "Report (HTML)", functools.partial(_report, ids[: compare.MOST]), f"{one or f'{len(ids)}-runs'}.html", "text/html", key="save_report",
+            on_click="ignore", icon=":material/description:", help=text.SAVE_REPORT_HELP % compare.MOST, width="stretch",
+        )  # fmt: skip
+        st.download_button(
+            "Everything (zip)", functools.partial(_zip, one), f"{one}.zip", "application/zip", key="save_zip", on_click="ignore",
+            icon=":material/folder_zip:", help=text.SAVE_ZIP_HELP, width="stretch", disabled=not one,
+        )  # fmt: skip
+        st.download_button(
+            "Metrics (CSV)", functools.partial(_csv, one), f"{one}.csv", "text/csv", key="save_csv", on_click="ignore",
+            icon=":material/csv:", help=text.SAVE_CSV_HELP, width="stretch", disabled=not one,
+        )  # fmt: skip
+
+
+def _report(run_ids: Sequence[str]) -> bytes:
+    return report.html_report(queries.store(), run_ids).encode()
 
 
 def _zip(run_id: str) -> bytes:

@@ -204,10 +204,11 @@ OVER_HELP = "Same number of steps, same training time, or same number of images 
 SETTINGS_SAME = "These runs have the same settings."
 SETTINGS_PRESET = "Exactly the settings of its preset."
 SETTINGS_ALONE = "One run is selected; tick another to see where their settings differ."
-SAVE_ZIP_HELP = (
-    "Settings, split, curves, events, pictures, weights and versions in one file: Import takes it in on any machine."
+SAVE_REPORT_HELP = (
+    "One self-contained page with charts, results and settings, to mail or print; several runs (up to %d) side by side."
 )
-SAVE_CSV_HELP = "Every logged point, not thinned."
+SAVE_ZIP_HELP = "Settings, split, curves, events, pictures, weights and versions in one file: Import takes it in on any machine. One run at a time."
+SAVE_CSV_HELP = "Every logged point, not thinned. One run at a time."
 IMPORT_TEXT = "A run that was saved as a zip, here or on another machine. Up to %d MB; `python -m sslcore import FILE` takes larger ones."
 RESUME_HOW = "Press Resume above, or type `python -m sslcore resume %s`."
 

@@ -15,7 +15,8 @@ import pytest
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from dashboard import queries, selection, text
+from dashboard import queries, run_table, selection, text
+from dashboard.run_table import Filter
 from sslcore import events as ev
 from sslcore import presets
 from sslcore.lab import Lab
@@ -363,16 +364,45 @@ def test_the_command_that_makes_a_run_again_is_shown(store: Store) -> None:
     assert "--method fixmatch" in command and "optim.lr=0.05" in command
 
 
-def test_what_is_saved_is_made_only_when_it_is_asked_for(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_saved_is_made_only_when_it_is_asked_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from dashboard import run_files
 
-    run = fill(store, ev.FINISHED, frames=False)
-    monkeypatch.setattr(run_files.transfer, "export_run", lambda *args: pytest.fail("made while the page was drawn"))
-    monkeypatch.setattr(run_files.tables, "metrics_csv", lambda *args: pytest.fail("made while the page was drawn"))
-    at = page(run)
-    assert {part.proto.label for part in at.get("download_button")} >= {"Everything (zip)", "Metrics (CSV)"}
-    monkeypatch.undo()
-    monkeypatch.setenv("SSLLAB_ROOT", str(store.root))
+    run, other = fill(store, ev.FINISHED, name=HOSTILE, frames=False), fill(store, ev.FAILED, "mixmatch", frames=False)
+    with monkeypatch.context() as patch:
+        for module, name in (
+            (run_files.transfer, "export_run"),
+            (run_files.tables, "metrics_csv"),
+            (run_files.report, "html_report"),
+        ):
+            patch.setattr(module, name, lambda *args: pytest.fail("made while the page was drawn"))
+        assert saveable(page(run)) == {"Report (HTML)", "Everything (zip)", "Metrics (CSV)"}
+        assert saveable(page(run, other)) == {"Report (HTML)"}
+        assert saveable(page()) == set()
     assert run_files._zip(run)[:2] == b"PK" and run_files._csv(run).startswith(b"series,step,seconds")
+    html = run_files._report([run, other]).decode()
+    assert html.startswith("<!doctype html>") and "<b>x</b>" not in html and other in html
+
+
+def saveable(at: AppTest) -> set[str]:
+    return {part.proto.label for part in at.get("download_button") if not part.proto.disabled}
+
+
+def test_five_hundred_runs_are_listed_at_once(store: Store) -> None:
+    run = fill(store, ev.FINISHED, points=1, frames=False)
+    with store._transaction() as db:
+        columns = [row["name"] for row in db.execute("PRAGMA table_info(runs)") if row["name"] not in ("id", "name")]
+        names = ", ".join(columns)
+        for i in range(499):
+            db.execute(
+                f"INSERT INTO runs (id, name, {names}) SELECT 'r{i}', 'r{i}', {names} FROM runs WHERE id = ?", (run,)
+            )
+    assert len(shown(page())) == 500
+    began = time.process_time()
+    found = queries.runs()
+    rows = [
+        run_table.row(one, run_table.COLUMNS)
+        for one in run_table.ordered([one for one in found if Filter("flex").fits(one)], "-test")
+    ]
+    assert (
+        len(rows) == 500 and time.process_time() - began < 0.25
+    )  # a refresh a second must stay a small share of a core

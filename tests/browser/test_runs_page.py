@@ -244,7 +244,7 @@ def test_a_phone_has_no_sideways_scroll(runs_page: Callable[..., Any], store: St
 
 
 def test_a_run_is_saved_and_taken_in_again_and_a_broken_file_is_one_sentence(
-    runs_page: Callable[..., Any], store: Store, tmp_path: Path
+    runs_page: Callable[..., Any], browser: Any, store: Store, tmp_path: Path
 ) -> None:
     run = fill(store, ev.FINISHED, frames=False)
     page = runs_page()
@@ -255,6 +255,13 @@ def test_a_run_is_saved_and_taken_in_again_and_a_broken_file_is_one_sentence(
         page.get_by_role("button", name="Metrics (CSV)").click()
     assert csv.value.suggested_filename == f"{run}.csv"
     assert Path(csv.value.path()).read_text().startswith("series,step,seconds,")
+    with page.expect_download() as report:
+        page.get_by_role("button", name="Report (HTML)").click()
+    report.value.save_as(tmp_path / "report.html")
+    opened = browser.new_page()
+    opened.goto((tmp_path / "report.html").as_uri())
+    assert run in opened.inner_text("body") and opened.locator("svg").count() >= 2
+    opened.close()
     with page.expect_download() as whole:
         page.get_by_role("button", name="Everything (zip)").click()
     saved = tmp_path / "saved.zip"

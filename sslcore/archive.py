@@ -12,7 +12,6 @@ import json
 import stat
 import time
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, BinaryIO
 MANIFEST = "manifest.json"
 MIB, GIB = 1 << 20, 1 << 30
 CHUNK = MIB
+PIECE = 1 << 16
 READ = 2 * MIB  # at once: the directory of an export has a few kilobytes
 SMALL = MIB  # a member that unpacks to less is no bomb, however well it is packed
 
@@ -49,7 +49,7 @@ class Packer:
         """Write one member from chunks; `packed`: deflated, for text. Arrays and weights hardly get smaller."""
         digest, size = hashlib.sha256(), 0
         with self.archive.open(_info(name, packed), "w", force_zip64=True) as member:
-            for chunk in chunks:
+            for chunk in _gathered(chunks):
                 member.write(chunk)
                 digest.update(chunk)
                 size += len(chunk)
@@ -62,6 +62,17 @@ class Packer:
         """Write the manifest with the table of members."""
         text = json.dumps(manifest | {"members": self.members}, indent=1, allow_nan=False)
         self.archive.writestr(_info(MANIFEST, True), text)
+
+
+def _gathered(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in pieces that are worth a call: single lines are not."""
+    gathered = bytearray()
+    for chunk in chunks:
+        gathered += chunk
+        if len(gathered) >= PIECE:
+            yield bytes(gathered)
+            gathered.clear()
+    yield bytes(gathered)
 
 
 def _info(name: str, packed: bool) -> zipfile.ZipInfo:
@@ -92,8 +103,10 @@ def unpack(source: BinaryIO, folder: Path, most: Callable[[str], int | None], li
                 raise TransferError("the file's table of members is not that of what it holds")
             for name, info in infos.items():
                 _write_member(archive, info, folder / name, told[name], most(name) or 0)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
-        raise TransferError(f"the file is no whole zip archive: {error}") from error
+    except (TransferError, OSError, MemoryError):
+        raise
+    except Exception as error:  # zipfile and zlib raise many kinds for a damaged file
+        raise TransferError(f"the file is no whole zip archive: {error}".splitlines()[0]) from error
     return manifest
 
 

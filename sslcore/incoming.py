@@ -22,6 +22,7 @@ import numpy as np
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.archive import MIB, TransferError, parse_json
+from sslcore.naming import clean_name, clean_note
 from sslcore.settings import ConfigError
 
 Check = Callable[[Any, str], Any]  # (value, what it is called in the sentence) -> the value
@@ -154,6 +155,7 @@ def record(raw: Any) -> tuple[dict[str, Any], cfg.RunConfig]:
         raise TransferError("the run's record names another method, data, labels, seed or steps than its settings")
     if row["step"] > row["steps"] or (row["state"] == ev.FINISHED and row["step"] != row["steps"]):
         raise TransferError(f"the run's step {row['step']:,} of {row['steps']:,} doesn't fit the state {row['state']}")
+    row |= {"name": clean_name(row["name"]) or row["id"], "note": clean_note(row["note"])}
     row["summary"] = summary(raw["summary"])
     return row, config
 

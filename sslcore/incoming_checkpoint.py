@@ -48,8 +48,11 @@ def check(path: Path, config: cfg.RunConfig, classes: int, num_train: int) -> di
         raise TransferError(f"{path.name} in the file is no checkpoint that can be read") from error
     try:
         _check_state(path.name, state, config, classes, num_train)
-    except (KeyError, TypeError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
-        raise TransferError(f"{path.name} in the file is not a checkpoint of this run: {error}") from error
+    except (TransferError, MemoryError):
+        raise
+    except Exception as error:  # parts of another kind than expected
+        told = f"{path.name} in the file is not a checkpoint of this run: {error}"
+        raise TransferError(told.splitlines()[0]) from error
     return state
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +91,10 @@ def read(path: Path) -> keyframes.Arrays:
                 data = _unpack(archive, info, left, path.name)
                 left -= len(data)
                 found[info.filename.removesuffix(".npy")] = _array(data, path.name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
-        raise TransferError(f"keyframe {path.name} can't be read: {error}") from error
+    except (TransferError, OSError, MemoryError):
+        raise
+    except Exception as error:  # zipfile and zlib raise many kinds for a damaged file
+        raise TransferError(f"keyframe {path.name} can't be read: {error}".splitlines()[0]) from error
     return found
 
 
@@ -123,8 +124,10 @@ def _array(data: bytes, where: str) -> np.ndarray:
             raise ValueError(f"a header of shape {shape} over {len(data):,} bytes")
         file.seek(0)
         array = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, EOFError) as error:
-        raise TransferError(f"keyframe {where} holds an array that can't be read: {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # numpy reads the header as Python text: a damaged one raises many kinds
+        raise TransferError(f"keyframe {where} holds an array that can't be read: {error}".splitlines()[0]) from error
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise TransferError(f"keyframe {where} holds numbers that are not finite")
     return array

@@ -12,9 +12,18 @@ def describe(store: Store, run_id: str, name: str, note: str) -> None:
 
     Signs that can't be seen, such as those that turn the writing direction, are left out.
     """
-    name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
-    note = "".join(c for c in note if c.isprintable() or c == "\n").strip()
+    name, note = clean_name(name), clean_note(note)
     for what, typed, most in (("name", name, NAME_LENGTH), ("note", note, NOTE_LENGTH)):
         if len(typed) > most:
             raise StoreError(f"the {what} of a run may have up to {most:,} characters, got {len(typed):,}")
     store.update(run_id, name=name or run_id, note=note)
+
+
+def clean_name(name: str) -> str:
+    """Return a name on one line, without signs that can't be seen."""
+    return " ".join("".join(c if c.isprintable() else " " for c in name).split())
+
+
+def clean_note(note: str) -> str:
+    """Return a note without signs that can't be seen, its lines kept."""
+    return "".join(c for c in note if c.isprintable() or c == "\n").strip()

@@ -20,7 +20,7 @@ from sslcore import archive, incoming, keyframes
 from sslcore import events as ev
 from sslcore.process import HOST
 from sslcore.store import Store
-from sslcore.tables import metrics_csv_lines
+from sslcore.tables import metrics_csv_pieces
 
 FORMAT = 1
 
@@ -49,7 +49,7 @@ def write(store: Store, run_id: str, path: Path) -> None:
                 "events.jsonl",
                 (_line({"step": e.step, "time": e.time, "kind": e.kind, "data": e.data}) for e in store.events(run_id)),
             )
-            packer.add("metrics.csv", (line.encode() for line in metrics_csv_lines(store, run_id)))
+            packer.add("metrics.csv", (piece.encode() for piece in metrics_csv_pieces(store, run_id)))
             waiting = db.execute(
                 "SELECT value FROM commands WHERE run = ? AND taken IS NULL AND name = 'set' ORDER BY id", (run_id,)
             )

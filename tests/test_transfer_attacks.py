@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 import torch
 
-from sslcore import archive
+from sslcore import archive, keyframes
 from sslcore import events as ev
 from sslcore.archive import Limits, TransferError
+from sslcore.report import html_report
 from sslcore.store import Store
+from sslcore.tables import metrics_csv
 from sslcore.transfer import export_run, import_run
 from tests.forge import Members, contents, exports, read, saved, write
 
@@ -473,6 +475,16 @@ def test_null_is_no_value(valid: Members, other: Store, tmp_path: Path) -> None:
     assert np.isnan(other.arrays(new, "flex/threshold")[1][:, 0]).all()
 
 
+def test_signs_that_cannot_be_seen_are_left_out(valid: Members, other: Store, tmp_path: Path) -> None:
+    manifest = json.loads(valid["manifest.json"])
+    manifest["run"] |= {"name": "a\u202ename\n\tof two", "note": "one\ntwo\u200b\x1b[31m"}
+    run = other.run(import_run(other, write(tmp_path / "x.zip", valid, manifest)))
+    assert (run.name, run.note) == ("a name of two", "one\ntwo[31m")
+    manifest["run"]["name"] = "\u200b"
+    run = other.run(import_run(other, write(tmp_path / "y.zip", valid, manifest)))
+    assert run.name == manifest["run"]["id"]
+
+
 def test_parts_of_a_checkpoint_alone(target: Store, valid: Members, tmp_path: Path) -> None:
     for name in ("last.pt", "meta.json", "split.json"):
         rest = {key: data for key, data in valid.items() if key != name}
@@ -507,3 +519,106 @@ def test_an_export_that_cannot_be_written_leaves_nothing(lab: Any, tmp_path: Pat
         export_run(store, ids["mixmatch"], tmp_path / "no" / "such" / "run.zip")
     assert not list(tmp_path.iterdir())
     assert archive.MANIFEST in read(lab[2] / "mixmatch.zip")
+
+
+def fuzz(store: Store, data: bytes, original: Store, run_id: str, times: int, seed: int) -> int:
+    """Import `times` damaged copies of an export: each is the original or a TransferError. Returns how many were taken."""
+    generator, taken = np.random.default_rng(seed), 0
+    before = contents(store)
+    for _ in range(times):
+        bad = bytearray(data)
+        kind = generator.integers(4)
+        for at in generator.integers(0, len(bad), size=int(generator.integers(1, 9))):
+            bad[at] = generator.integers(256)
+        if kind == 1:  # the directory at the end is where a zip can lie
+            for at in generator.integers(len(bad) - 2500, len(bad), size=3):
+                bad[at] = generator.integers(256)
+        elif kind == 2:
+            at, length = int(generator.integers(len(bad))), int(generator.integers(1, 5000))
+            del bad[at : at + length]
+        elif kind == 3:
+            at, length = int(generator.integers(len(bad))), int(generator.integers(1, 5000))
+            bad[at:at] = bad[at : at + length]
+        try:
+            new = import_run(store, io.BytesIO(bytes(bad)))
+        except TransferError:
+            assert contents(store) == before
+            continue
+        taken += 1
+        for table, columns in (("points", "series, seq, step, seconds, metrics"), ("arrays", "name, seq, step, data")):
+            found = []
+            for where, run in ((original, run_id), (store, new)):
+                with where.snapshot() as db:
+                    asked = f"SELECT {columns} FROM {table} WHERE run = ? ORDER BY 1, 2"
+                    found.append([tuple(row) for row in db.execute(asked, (run,))])
+            assert found[0] == found[1]
+        assert original.run(run_id).config == store.run(new).config
+        for path in original.folder(run_id).rglob("*.*"):
+            if path.name != "meta.json":
+                assert path.read_bytes() == (store.folder(new) / path.relative_to(original.folder(run_id))).read_bytes()
+        store.delete(new)
+        assert contents(store) == before
+    return taken
+
+
+def test_damaged_bytes_are_noticed(lab: Any, target: Store) -> None:
+    original, ids, folder = lab
+    fuzz(target, (folder / "flexmatch.zip").read_bytes(), original, ids["flexmatch"], times=30, seed=0)
+
+
+@pytest.mark.slow
+def test_damaged_bytes_are_noticed_for_long(lab: Any, target: Store) -> None:
+    original, ids, folder = lab
+    for method, run_id in ids.items():
+        fuzz(target, (folder / f"{method}.zip").read_bytes(), original, run_id, times=300, seed=len(method))
+
+
+def inside(data: bytes, generator: np.random.Generator) -> bytes:
+    """Damage a member where no checksum notices: for a zip (.pt, .npz) one of its own members, packed again."""
+    if data[:2] == b"PK":
+        with zipfile.ZipFile(io.BytesIO(data)) as old:
+            infos = old.infolist()
+            large = [max(info.file_size, 1) ** 0.3 for info in infos]  # a pickle as often as a tensor
+            chosen = infos[int(generator.choice(len(infos), p=np.array(large) / sum(large)))]
+            out = io.BytesIO()
+            with zipfile.ZipFile(out, "w", chosen.compress_type) as new:
+                for info in infos:
+                    part = old.read(info)
+                    new.writestr(info.filename, inside(part, generator) if info is chosen else part)
+        return out.getvalue()
+    bad = bytearray(data or b"\0")
+    for at in generator.integers(0, len(bad), size=int(generator.integers(1, 4))):
+        bad[at] = generator.integers(256)
+    return bytes(bad)
+
+
+def deep_fuzz(store: Store, valid: Members, path: Path, times: int, seed: int) -> int:
+    """Import forged exports with a right table of members: each is refused, or a run that can be read to its end."""
+    generator, taken = np.random.default_rng(seed), 0
+    before = contents(store)
+    names = sorted(name for name in valid if name != "manifest.json")
+    for _ in range(times):
+        name = names[int(generator.integers(len(names)))]
+        members = valid | {name: inside(valid[name], generator)}
+        try:
+            new = import_run(store, write(path, members))
+        except TransferError:
+            assert contents(store) == before
+            continue
+        taken += 1
+        html_report(store, [new])
+        metrics_csv(store, new)
+        for step in keyframes.steps(store.folder(new)):
+            keyframes.load(store.folder(new), step)
+        store.delete(new)
+        assert contents(store) == before
+    return taken
+
+
+def test_damage_below_the_checksums_is_noticed_or_harmless(valid: Members, target: Store, tmp_path: Path) -> None:
+    deep_fuzz(target, valid, tmp_path / "x.zip", times=30, seed=1)
+
+
+@pytest.mark.slow
+def test_damage_below_the_checksums_for_long(valid: Members, target: Store, tmp_path: Path) -> None:
+    assert 0 < deep_fuzz(target, valid, tmp_path / "x.zip", times=600, seed=2) < 600

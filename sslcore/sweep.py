@@ -19,6 +19,7 @@ from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore import presets
 from sslcore.config import ConfigError, RunConfig
+from sslcore.tables import safe_cell
 
 MOST_CELLS = 2000
 MISSING = "missing"  # of a cell without a run
@@ -198,8 +199,3 @@ def to_csv(plan_cells: Sequence[Cell], found: Mapping[str, ev.Run], preset: str)
             }  # fmt: skip
         writer.writerow(row | {"data": safe_cell(cell.config.data.source), "preset": row.get("preset", preset)})
     return out.getvalue()
-
-
-def safe_cell(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -60,8 +60,9 @@ caption { text-align: left; color: var(--faint); font-size: .86rem; padding-bott
   vertical-align: top; overflow-wrap: anywhere; }
 .plain .n { text-align: right; white-space: nowrap; overflow-wrap: normal; }
 .plain tbody th { font-weight: 500; }
-.runs td, .runs th { white-space: nowrap; overflow-wrap: normal; padding-right: 1.1rem; }
-.runs td.wrap, .runs th[scope] { white-space: normal; min-width: 9rem; overflow-wrap: anywhere; }
+.runs td, .runs th { white-space: nowrap; overflow-wrap: normal; padding-right: 1rem; font-size: .86rem; }
+.runs th[scope] { white-space: normal; min-width: 9rem; overflow-wrap: anywhere; }
+.runs td.wrap { white-space: normal; min-width: 5rem; overflow-wrap: anywhere; }
 .confusion { display: flex; flex-wrap: wrap; gap: 1.4rem 2.4rem; align-items: flex-start; }
 .matrix td, .matrix th { min-width: 2.15rem; height: 2.05rem; padding: 0 .3rem; text-align: center; font-weight: 400;
   }

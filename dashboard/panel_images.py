@@ -23,9 +23,9 @@ THRESHOLDED = ("fixmatch", "flexmatch")
 ANY = "any class"
 
 
-def show(run: Run, theme: str) -> None:
-    """Draw everything that the newest keyframe has to say."""
-    step = queries.last_keyframe(run.id)
+def show(run: Run, theme: str, young: bool = False) -> None:
+    """Draw everything that the newest keyframe has to say; of a young run only the cards, so that its first curve comes first."""
+    step = None if young else queries.last_keyframe(run.id)
     frame = queries.keyframe(run.id, step) if step is not None else None
     names = queries.class_names(run, frame["weak_probs"].shape[1] if frame else 0)
     order = sheet(run, theme, step or 0, frame, names)

@@ -161,7 +161,7 @@ def _import_engine() -> None:
     from sslcore import data, presets, session  # noqa: F401
     from sslcore.trainer import Trainer
 
-    config = presets.build("smoke")
+    config = presets.build()
     Trainer(config, data.load(config.data, None), torch.device("cpu")).train_step()
 
 

@@ -138,7 +138,7 @@ PRESETS: dict[str, Preset] = {
             data=DataConfig(source="digits", labels=20),
             model=ModelConfig(net="lesson", width=8, bn_momentum=0.1),
             method=FlexMatchConfig(mu=2),
-            train=TrainConfig(steps=30, batch=10, ema_decay=0.9, ema_warmup=True, evals=3),
+            train=TrainConfig(steps=30, batch=10, ema_decay=0.9, ema_warmup=True, evals=3, threads=1),
         ),
         {
             "mixmatch": {**_MIXMATCH_ADAM, "method.ramp_steps": 100},

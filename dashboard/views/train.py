@@ -16,6 +16,7 @@ FIRST, TICK, IDLE = (
     2.0,
 )  # seconds between two looks: before the first point, while it trains, while nothing does
 MOST_STEPS = 10_000  # that one press of Step may take
+YOUNG = 1.0  # seconds of training
 TWICE = 1.5  # seconds in which a second press of Start with the same settings is the same press
 
 
@@ -122,7 +123,7 @@ def live(run_id: str, state: str, young: bool, busy: tuple[tuple[str, str], ...]
         panels.verdict(run, now)
     panels.tiles(run, now)
     panel_curves.curves(run, now)
-    panel_images.show(run, st.context.theme.type or "light")
+    panel_images.show(run, st.context.theme.type or "light", young)
 
 
 def watch(busy: tuple[tuple[str, str], ...]) -> None:
@@ -132,8 +133,8 @@ def watch(busy: tuple[tuple[str, str], ...]) -> None:
 
 
 def is_young(run: Run) -> bool:
-    """Whether a run has yet to show its first point."""
-    return run.state in (QUEUED, *ACTIVE) and run.step == 0
+    """Whether a run has yet to show its first line: two points, which a slow page would wait for two ticks long."""
+    return run.state in (QUEUED, *ACTIVE) and run.seconds < YOUNG
 
 
 with st.sidebar:

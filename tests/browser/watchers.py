@@ -143,7 +143,13 @@ def long_run(store: Store, points: int = POINTS) -> str:
     rng = np.random.default_rng(0)
     for first in range(0, points, 5000):
         many = range(first, min(first + 5000, points))
-        store.log(run_id, [_point(step, points, rng) for step in many], [_array(many[-1], rng)], step=many[-1] + 1)
+        store.log(
+            run_id,
+            [_point(step, points, rng) for step in many],
+            [_array(many[-1], rng)],
+            step=many[-1] + 1,
+            seconds=0.05 * many[-1],
+        )
     return run_id
 
 
@@ -239,14 +245,14 @@ async def slowdown(seconds: float, pairs: int, counts: tuple[int, ...]) -> None:
 
 
 async def memory(minutes: float) -> None:
-    """Memory of the server while five tabs watch with timers six times quicker; every 20 s all are closed and opened anew."""
+    """Memory of the server while five tabs watch with timers twelve times quicker; every 20 s all are closed and opened anew."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "runs")
         run_id = long_run(store, 20_000)
         with serving(store.root, Path(folder) / "log", options=UNWATCHED) as server, growing(store, run_id):
             began, course = time.perf_counter(), []
             while time.perf_counter() - began < 60 * minutes:
-                async with watching(server, 5, f"run={run_id}", haste=6.0):
+                async with watching(server, 5, f"run={run_id}", haste=12.0):
                     await asyncio.sleep(20)
                 course.append((round(time.perf_counter() - began), round(resident(server.process.pid))))
                 print(f"{course[-1][0]:5} s  {course[-1][1]:5} MB", flush=True)

@@ -33,14 +33,14 @@ def train(browser: Any, address: str) -> str:
     return url
 
 
-def shoot(browser: Any, url: str, name: str, scheme: str, size: tuple[int, int], part: str = "body") -> None:
-    """Save what the page, or a part of it, shows at this window size in light or dark."""
+def shoot(browser: Any, url: str, name: str, scheme: str, size: tuple[int, int]) -> None:
+    """Save what the page shows at this window size in light or dark, once a heading stands on it."""
     page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
     page.goto(url)
-    page.get_by_text("test images right").wait_for()
-    time.sleep(3)  # charts are drawn once plotly's JavaScript is there
-    with Image.open(io.BytesIO(page.locator(part).screenshot())) as picture:
-        picture.convert("RGB").save(STATIC / f"{name}.png", optimize=True)
+    page.locator("[data-testid=stMain] h3").first.wait_for()
+    time.sleep(6)  # charts are drawn once plotly's JavaScript is there
+    with Image.open(io.BytesIO(page.screenshot())) as picture:
+        picture.convert("RGB").quantize(255).save(STATIC / f"{name}.png", optimize=True)
     page.close()
 
 
@@ -58,7 +58,9 @@ def main() -> None:
         for scheme in ("light", "dark"):
             shoot(browser, url, f"train-{scheme}", scheme, WIDE)
             shoot(browser, url, f"train-phone-{scheme}", scheme, PHONE)
-            shoot(browser, url, f"images-{scheme}", scheme, WIDE, ".st-key-card_sheet")
+        query = url.partition("?")[2]
+        for name in ("augment", "pseudo", "time", "runs"):
+            shoot(browser, f"{server.url}{name}?{query}", f"{name}-light", "light", WIDE)
         browser.close()
 
 

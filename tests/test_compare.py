@@ -159,8 +159,9 @@ def test_a_single_run_is_compared_with_its_preset(store: Store) -> None:
 
 def test_a_setting_that_did_not_exist_yet_had_its_default(store: Store) -> None:
     run = made(store)
+    assert run.config["optim"]["momentum"] == cfg.OptimConfig().momentum
     older = dataclasses.replace(
-        run, config={**run.config, "train": {k: v for k, v in run.config["train"].items() if k != "threads"}}
+        run, config={**run.config, "optim": {k: v for k, v in run.config["optim"].items() if k != "momentum"}}
     )
     assert not any(one.differs for one in compare.differences(compare.columns([run, older], ["a", "b"])))
     broken = dataclasses.replace(run, config={"train": {"steps": -1}})

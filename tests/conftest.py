@@ -7,6 +7,7 @@ import pytest
 BROWSER = "tests/browser/"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A file's shared runs are trained once; two browsers at a time would wait for each other."""
     if not config.pluginmanager.hasplugin("xdist"):

@@ -8,10 +8,8 @@ BROWSER = "tests/browser/"
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's shared runs are trained once; two browsers at a time would wait for each other."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
     for item in items:
         file = item.nodeid.split("::")[0]
         item.add_marker(pytest.mark.xdist_group("browser" if file.startswith(BROWSER) else file))

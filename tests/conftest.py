@@ -1,15 +1,20 @@
-"""Which tests stay together when they run in several processes (`-n 2 --dist loadgroup`): a file's, and all that drive a browser."""
+"""Which tests stay together when they run in several processes (`-n 2`, with pytest-xdist): a file's, and all that drive a browser."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-BROWSER = "tests/browser/"
 
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A file's shared runs are trained once; two browsers at a time would wait for each other."""
-    for item in items:
-        file = item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group("browser" if file.startswith(BROWSER) else file))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return "tests/browser" if file.startswith("tests/browser/") else file
+
+    return Files(config, log)

@@ -173,7 +173,7 @@ def _advanced(base: RunConfig, prefix: str, source: str) -> dict[str, Any]:
         st.markdown(f"**{title or text.METHODS[base.method.name]}**")
         columns, place = st.columns(2), 0
         for path, spec in shown:
-            if not _matters(path, str(wanted.get("model.net", base.model.net)), source):
+            if not _matters(path, wanted, base, source):
                 continue
             if cfg.field_type(spec)[0] is bool:  # its label needs the whole width
                 wanted[path] = _widget(base, path, spec, prefix)
@@ -184,8 +184,11 @@ def _advanced(base: RunConfig, prefix: str, source: str) -> dict[str, Any]:
     return wanted
 
 
-def _matters(path: str, net: str, source: str) -> bool:
+def _matters(path: str, wanted: dict[str, Any], base: RunConfig, source: str) -> bool:
     """Whether a setting has any effect beside the network and the data chosen so far."""
+    net = wanted.get("model.net", base.model.net)
+    if path == "data.hand":
+        return bool(wanted.get("data.pick") == "by-hand")
     only = {"model.depth": "wrn", "model.widen_factor": "wrn", "model.width": "lesson"}
     return only.get(path, net) == net and (
         path not in ("data.image_size", "data.test_share") or source.startswith("folder:")
@@ -204,6 +207,8 @@ def _widget(base: RunConfig, path: str, spec: dataclasses.Field[Any], prefix: st
     kept: dict[str, Any] = {"key": key, "bind": BIND, "help": about, "on_change": _forget, "args": (key,)}
     if kind is bool:
         return st.toggle(label, value=default, **kept)
+    if kind is str and not spec.metadata["choices"]:
+        return st.text_input(label, default, placeholder=text.HAND_EMPTY, **kept).strip()
     if spec.metadata["choices"]:
         options = list(spec.metadata["choices"])
         index = None if default is None else options.index(default)

@@ -37,6 +37,7 @@ DATA_HELP = {
     "cifar10": "50,000 small colour photographs in ten classes. Downloaded on first use (170 MB).",
     "folder": "A folder with train/<class>/ and, if you have them, train/unlabeled/ and test/<class>/; or just <class>/.",
 }
+HAND_EMPTY = "3,17,204"
 DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "NVIDIA GPU", "mps": "Apple GPU"}
 
 START_HELP = "Train a new run with the settings on the left. While another one trains, it waits for its turn."

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -22,6 +23,7 @@ from sslcore.settings import check as check
 from sslcore.settings import parse as parse
 
 METHOD_NAMES = ("supervised", "mixmatch", "fixmatch", "flexmatch")
+MOST_BY_HAND = 2000  # images that a person labels by clicking
 DATA_SOURCES = ("digits", "shapes", "cifar10", "folder:PATH")
 
 
@@ -32,6 +34,12 @@ class DataConfig:
     wrong: int = setting(
         0, "labelled images that are given a wrong class on purpose", low=0, high=10_000_000, unit="images"
     )
+    pick: str = setting(
+        "random",
+        "which images of each class are labelled; typical, outliers: nearest to or farthest from the mean of their class",
+        choices=("random", "typical", "outliers", "by-hand"),
+    )
+    hand: str = setting("", "numbers of the training images labelled by hand, such as 3,17,204; with data.pick by-hand")
     val: int = setting(0, "images cut off for validation before anything else", low=0, high=10_000_000, unit="images")
     include_labeled: str = setting(
         "auto",
@@ -181,8 +189,30 @@ class RunConfig:
             raise ConfigError(f"data.source must be one of {', '.join(DATA_SOURCES)}, got {source!r}")
         if self.data.wrong > self.data.labels:
             raise ConfigError(f"data.wrong must be at most data.labels ({self.data.labels:,}), got {self.data.wrong:,}")
+        hand = hand_picked(self.data)
+        if (self.data.pick == "by-hand") != bool(hand):
+            wanted = "name the labelled images" if not hand else "be empty"
+            raise ConfigError(f"data.hand must {wanted} with data.pick {self.data.pick}, got {short(self.data.hand)}")
+        if hand and self.data.labels > len(hand):
+            raise ConfigError(
+                f"data.labels must be at most {len(hand):,}, as many as data.hand names, got {self.data.labels:,}"
+            )
         if self.model.net == "wrn" and (self.model.depth - 4) % 6:
             raise ConfigError(f"model.depth must be 6 n + 4 (10, 16, 22, 28, ...), got {self.model.depth}")
+
+
+def hand_picked(data: DataConfig) -> tuple[int, ...]:
+    """Return the numbers in `data.hand`, in their order; ConfigError for anything but different whole numbers."""
+    words = [word.strip() for word in data.hand.split(",")] if data.hand.strip() else []
+    wrong = next((word for word in words if not (word.isascii() and word.isdecimal() and len(word) < 10)), None)
+    if wrong is not None or len(words) > MOST_BY_HAND:
+        got = short(wrong) if wrong is not None else f"{len(words):,}"
+        raise ConfigError(f"data.hand must be at most {MOST_BY_HAND:,} whole numbers such as 3,17,204, got {got}")
+    numbers = tuple(map(int, words))
+    twice = [number for number, times in Counter(numbers).items() if times > 1]
+    if twice:
+        raise ConfigError(f"data.hand must name each image once, got {twice[0]} more often")
+    return numbers
 
 
 SECTIONS = tuple(f.name for f in fields(RunConfig))

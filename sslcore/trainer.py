@@ -15,6 +15,7 @@ from sslcore import config as cfg
 from sslcore import methods, models
 from sslcore.batches import BatchStream
 from sslcore.config import ConfigError, RunConfig
+from sslcore.data import picks
 from sslcore.data.image_set import ImageSet
 from sslcore.data.splits import Split, make_split
 from sslcore.ema import Ema
@@ -135,6 +136,7 @@ def cut(config: RunConfig, images: ImageSet, generator: torch.Generator) -> Spli
         num_wrong=config.data.wrong,
         include_labeled=cfg.include_labeled(config),
         generator=generator,
+        choice=picks.choose(config.data, images),
     )
     if config.method.name != "supervised" and not len(split.unlabeled):
         raise ConfigError(

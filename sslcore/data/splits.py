@@ -3,7 +3,8 @@
 One seeded permutation per class and one seeded order of the classes give, dealt out in turn, ONE sequence of all
 labelled images. The labelled subset is its first n, so 10 labels lie inside 20. The validation part is dealt in the
 same way from the other end of the permutations, so its size never changes which images are labelled (unless a class
-runs out), nor the number of labels which images validate.
+runs out), nor the number of labels which images validate. Where something else than chance chooses (picks.py), its piles
+take the place of the permutations for the labelled images alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +33,13 @@ class Split:
     mislabeled: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
 
+class Choice(NamedTuple):
+    """Which images are labelled, where chance doesn't decide it."""
+
+    piles: list[Tensor]  # (n,) int64 of each class: positions in the order in which they are labelled
+    whole: bool  # validation may take none of them, else it leaves the first of each class
+
+
 def make_split(
     labels: Tensor,
     num_classes: int,
@@ -40,25 +49,28 @@ def make_split(
     num_wrong: int = 0,
     include_labeled: bool,
     generator: torch.Generator,
+    choice: Choice | None = None,
 ) -> Split:
     """Split the training images; labels (N,) int64, -1 = truth unknown, these are never labelled nor validated on.
 
-    The counts of two classes differ by at most one as long as no class runs out. Draws from `generator` (CPU) do not
-    depend on the numbers asked for. The first `num_wrong` of the labelled sequence are the
+    The counts of two classes differ by at most one as long as no class runs out. `choice` None: at random. Draws from `generator` (CPU) do not
+    depend on the numbers asked for, nor on the choice. The first `num_wrong` of the labelled sequence are the
     mislabelled ones. ConfigError where the images do not suffice; the unlabelled part may be empty.
     """
     labels = labels.cpu()
     order = torch.randperm(num_classes, generator=generator)
     members = [torch.nonzero(labels == label).flatten() for label in range(num_classes)]
     shuffled = [part[torch.randperm(len(part), generator=generator)] for part in members]
-    total = sum(len(part) for part in members)
-    _check(total, num_classes, num_labels, num_val, [len(part) for part in members])
+    piles, whole = choice or Choice(shuffled, False)
+    _check(num_labels, num_val, [len(part) for part in members], sum(len(pile) for pile in piles) if whole else 0)
 
     # A class keeps its first image for training, so that every class can be labelled.
-    val = _deal([part[1:].flip(0) for part in shuffled], order)[:num_val]
+    kept = torch.zeros(len(labels), dtype=torch.bool)
+    kept[torch.cat([pile if whole else pile[:1] for pile in piles])] = True
+    val = _deal([part[~kept[part]].flip(0) for part in shuffled], order)[:num_val]
     validates = torch.zeros(len(labels), dtype=torch.bool)
     validates[val] = True
-    labeled = _deal([part[~validates[part]] for part in shuffled], order)[:num_labels]
+    labeled = _deal([pile[~validates[pile]] for pile in piles], order)[:num_labels]
     pool = ~validates
     if not include_labeled:
         pool[labeled] = False
@@ -74,15 +86,16 @@ def taught_labels(truth: Tensor, split: Split, num_classes: int) -> Tensor:
     return truth.index_copy(0, wrong, (truth[wrong] + 1) % num_classes)
 
 
-def _check(total: int, num_classes: int, num_labels: int, num_val: int, per_class: list[int]) -> None:
+def _check(num_labels: int, num_val: int, per_class: list[int], by_hand: int) -> None:
+    total, num_classes = sum(per_class), len(per_class)
     if min(per_class) == 0:
         raise ConfigError(f"class {per_class.index(0)} has no labelled training image")
     if num_labels < num_classes:
         raise ConfigError(f"data.labels must be at least {num_classes}, one for each class, got {num_labels}")
-    if not 0 <= num_val <= total - num_classes:
+    most, less = total - (by_hand or num_classes), f"the {by_hand:,} of data.hand" if by_hand else "one of each class"
+    if not 0 <= num_val <= most:
         raise ConfigError(
-            f"data.val must be from 0 to {total - num_classes:,} ({total:,} labelled training images, less one of each "
-            f"class), got {num_val:,}"
+            f"data.val must be from 0 to {most:,} ({total:,} labelled training images, less {less}), got {num_val:,}"
         )
     if num_labels > total - num_val:
         cut = f" less {num_val:,} for validation" if num_val else ""

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 import sslcore
+from dashboard import notes
 from dashboard.text import METHODS
 from sslcore import events as ev
 from sslcore import presets
@@ -70,9 +71,7 @@ class Step:
 
 def sound(run: ev.Run) -> bool:
     """Whether nothing in a run is broken on purpose."""
-    method, data = run.config.get("method", {}), run.config.get("data", {})
-    broken = run.preset in presets.BROKEN or method.get("fault", "none") != "none" or data.get("wrong", 0)
-    return not broken
+    return run.preset not in presets.BROKEN and not notes.purpose(run)
 
 
 def started_flexmatch(seen: Seen) -> bool:

@@ -24,8 +24,16 @@ WATCH = {
 def purpose(run: Run) -> str:
     """What of a run is broken on purpose, so that nobody takes its numbers for a method's; empty for a sound one."""
     method, data = run.config.get("method", {}), run.config.get("data", {})
-    wrong, fault = data.get("wrong", 0), method.get("fault", "none")
+    wrong = data.get("wrong", 0) or round(data.get("wrong_share", 0.0) * run.labels)
+    fault, foreign = method.get("fault", "none"), data.get("foreign_classes", 0)
     found = [f"{text.plural(wrong, 'labelled image')} told a wrong class"] if wrong else []
+    for name, which in (("labeled_gamma", "labelled"), ("unlabeled_gamma", "unlabelled")):
+        if (gamma := data.get(name, 1.0)) != 1:
+            ends = "the first class has" if gamma > 1 else "the last class has"
+            found.append(
+                f"of the {which} images {ends} {max(gamma, 1 / gamma):g} times as many as the one at the other end"
+            )
+    found += [f"{foreign} foreign class{'es' if foreign > 1 else ''} in the unlabelled pool"] if foreign else []
     found += [text.FAULTS.get(fault, text.escape(str(fault)))] if fault != "none" else []
     return f"Broken on purpose: {'; '.join(found)}." if found else ""
 

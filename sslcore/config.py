@@ -40,6 +40,31 @@ class DataConfig:
         choices=("random", "typical", "outliers", "by-hand"),
     )
     hand: str = setting("", "numbers of the training images labelled by hand, such as 3,17,204; with data.pick by-hand")
+    wrong_share: float = setting(
+        0.0, "share of the labelled images that are given a wrong class on purpose", low=0.0, high=1.0
+    )
+    labeled_gamma: float = setting(
+        1.0,
+        "long tail of the labelled images: first class over last; below 1 the last class is the largest; 1: even",
+        low=0.001,
+        high=1000.0,
+    )
+    unlabeled_gamma: float = setting(
+        1.0,
+        "long tail of the unlabelled images, by their hidden class: first over last; 1: as they come",
+        low=0.001,
+        high=1000.0,
+    )
+    foreign_classes: int = setting(
+        0,
+        "the last so many classes are foreign: neither labelled nor tested, their images stay in the unlabelled pool",
+        low=0,
+        high=9998,
+        unit="classes",
+    )
+    foreign_share: float | None = setting(
+        None, "share of the unlabelled pool that is of foreign classes; empty: all their images", low=0.0, high=0.99
+    )
     val: int = setting(0, "images cut off for validation before anything else", low=0, high=10_000_000, unit="images")
     include_labeled: str = setting(
         "auto",
@@ -197,6 +222,15 @@ class RunConfig:
             raise ConfigError(
                 f"data.labels must be at most {len(hand):,}, as many as data.hand names, got {self.data.labels:,}"
             )
+        if self.data.wrong and self.data.wrong_share:
+            raise ConfigError(
+                f"data.wrong and data.wrong_share say the same, as a count and as a share: one of them must be 0, got {self.data.wrong:,} "
+                f"and {self.data.wrong_share:g}"
+            )
+        if self.data.foreign_share is not None and not self.data.foreign_classes:
+            raise ConfigError(
+                f"data.foreign_share needs data.foreign_classes of 1 or more, else it must be empty, got {self.data.foreign_share:g}"
+            )
         if self.model.net == "wrn" and (self.model.depth - 4) % 6:
             raise ConfigError(f"model.depth must be 6 n + 4 (10, 16, 22, 28, ...), got {self.model.depth}")
 
@@ -311,6 +345,11 @@ def include_labeled(config: RunConfig) -> bool:
     """Whether labelled images are also unlabelled ones: on for FixMatch and FlexMatch, off for MixMatch, as in the papers."""
     choice = config.data.include_labeled
     return config.method.name in ("fixmatch", "flexmatch") if choice == "auto" else choice == "yes"
+
+
+def num_wrong(config: RunConfig) -> int:
+    """How many labelled images are given a wrong class."""
+    return config.data.wrong or round(config.data.wrong_share * config.data.labels)
 
 
 def content_key(raw: Mapping[str, Any]) -> str:

@@ -37,7 +37,9 @@ class Recorder:
         self.seconds_before, self.began = seconds, time.perf_counter()
         self.best = best  # best validation accuracy so far
         self.metrics: list[dict[str, Tensor]] = []
-        self.kept: list[Tensor] = []  # per step: kept and right, kept with known truth
+        self.kept: list[
+            Tensor
+        ] = []  # per step: kept and right, kept with known truth; with foreign classes: kept and foreign, foreign
         self.kept_classes: Tensor | None = None
         now = time.perf_counter()
         self.window_began = self.arrays_at = self.saved_at = now
@@ -88,9 +90,14 @@ class Recorder:
             self.save()
 
     def _count_pseudo(self, targets: Tensor, mask: Tensor, u_index: Tensor) -> None:
-        truth = self.trainer.images.train_labels[self.trainer.stream.unlabeled[u_index]]
+        images, index = self.trainer.images, self.trainer.stream.unlabeled[u_index]
+        truth = images.train_labels[index]
         known = mask * (truth >= 0)
-        self.kept.append(torch.stack([(known * (targets == truth)).sum(), known.sum()]))
+        counts = [(known * (targets == truth)).sum(), known.sum()]
+        if images.foreign is not None:
+            foreign = images.foreign[index].to(mask.dtype)
+            counts += [(mask * foreign).sum(), foreign.sum()]
+        self.kept.append(torch.stack(counts))
         if self.kept_classes is None:
             self.kept_classes = torch.zeros(self.trainer.images.num_classes, device=mask.device)
         self.kept_classes.scatter_add_(0, targets, mask)
@@ -102,12 +109,15 @@ class Recorder:
         names = list(self.metrics[0])
         table = torch.stack([torch.stack([step[name].float() for name in names]) for step in self.metrics]).mean(dim=0)
         kept = torch.stack(self.kept).sum(dim=0) if self.kept else torch.zeros(2, device=table.device)
-        *numbers, right, known = torch.cat([table, kept]).tolist()
-        values = dict(zip(names, numbers, strict=True))
+        numbers = torch.cat([table, kept]).tolist()
+        values = dict(zip(names, numbers, strict=False))
+        right, known, *strangers = numbers[len(names) :]
         now, trainer = time.perf_counter(), self.trainer
         values["optim/lr"] = trainer.optimizer.param_groups[0]["lr"]
         if known:
             values["train/purity"] = right / known
+        if strangers and strangers[1]:
+            values["train/foreign_kept"] = strangers[0] / strangers[1]
         values["perf/images_per_s"] = len(self.metrics) * trainer.images_per_step / max(now - self.window_began, 1e-9)
         if not math.isfinite(values["train/loss"]):
             raise ev.Diverged(f"the loss became {values['train/loss']} by step {trainer.step}")

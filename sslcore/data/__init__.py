@@ -13,7 +13,7 @@ from dataclasses import replace
 from sslcore.config import DATA_SOURCES, ConfigError, DataConfig
 from sslcore.data import digits, folder, shapes, torchvision_sets
 from sslcore.data.cache import data_root
-from sslcore.data.image_set import DataError, ImageSet, Progress
+from sslcore.data.image_set import DataError, ImageSet, Progress, with_foreign
 from sslcore.data.scan import scan
 from sslcore.data.splits import Split, make_split
 
@@ -38,18 +38,21 @@ def load(config: DataConfig, progress: Progress | None = None) -> ImageSet:
     """
     source = config.source
     if source in SOURCES:
-        key: tuple[str, ...] = (source, config.flip)
-        return _remembered(key, lambda: _with_flip(SOURCES[source](progress), config.flip))
+        key: tuple[str, ...] = (source, config.flip, str(config.foreign_classes))
+        return _remembered(key, lambda: _as_wanted(SOURCES[source](progress), config))
     if source.startswith(folder.PREFIX) and source != folder.PREFIX:
         found = scan(folder.root_of(source))
-        key = (source, config.flip, found.content_key(config.image_size), str(config.test_share))
         size, share = config.image_size, config.test_share
-        return _remembered(key, lambda: _with_flip(folder.load(source, found, size, share, progress), config.flip))
+        key = (source, config.flip, str(config.foreign_classes), found.content_key(size), str(share))
+        return _remembered(key, lambda: _as_wanted(folder.load(source, found, size, share, progress), config))
     raise ConfigError(f"data.source must be one of {', '.join(DATA_SOURCES)}, got {source!r}")
 
 
-def _with_flip(images: ImageSet, flip: str) -> ImageSet:
-    return images if flip == "auto" else replace(images, flip=flip == "on")
+def _as_wanted(images: ImageSet, config: DataConfig) -> ImageSet:
+    """Return the set with what a person decides about it: whether to mirror, and which classes are foreign."""
+    if config.flip != "auto":
+        images = replace(images, flip=config.flip == "on")
+    return with_foreign(images, config.foreign_classes) if config.foreign_classes else images
 
 
 def _remembered(key: tuple[str, ...], make: Callable[[], ImageSet]) -> ImageSet:

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sslcore.config import ConfigError
+
 Progress = Callable[[str, int, int], None]  # (what is being done, how much is done, how much there is)
 
 # Values summed at once: from 32,768 on torch would use several threads, which cost 20 times more on busy cores.
@@ -46,6 +48,9 @@ class ImageSet:
     fingerprint: str  # sha256 over images and labels of both parts: the data's identity for checkpoints
     train_paths: tuple[str, ...] = ()  # folders only: path of each training image relative to the root, "/" between
     test_paths: tuple[str, ...] = ()
+    foreign: Tensor | None = (
+        None  # (N,) bool: training images of a class that was left out on purpose; their label is -1
+    )
 
     def __post_init__(self) -> None:
         for part, images, labels, paths, low in (
@@ -118,7 +123,8 @@ class ImageSet:
 
     def to(self, device: torch.device | str) -> ImageSet:
         """Return the set with its tensors on `device`; itself where they are there already."""
-        names = ("train_images", "train_labels", "test_images", "test_labels")
+        names = ["train_images", "train_labels", "test_images", "test_labels"]
+        names += ["foreign"] if self.foreign is not None else []
         moved = {name: getattr(self, name).to(device) for name in names}
         return self if all(moved[name] is getattr(self, name) for name in names) else replace(self, **moved)
 
@@ -150,6 +156,37 @@ def build(
         fingerprint(*train, *test),
         train_paths,
         test_paths,
+    )
+
+
+def with_foreign(images: ImageSet, count: int) -> ImageSet:
+    """Return the set without its last `count` classes: their training images stay, foreign and unlabelled; their test
+    images go. ConfigError unless two classes are left.
+    """
+    kept = images.num_classes - count
+    if kept < 2:
+        raise ConfigError(
+            f"data.foreign_classes must be from 0 to {images.num_classes - 2} ({images.num_classes} classes, of which 2 must "
+            f"stay), got {count}"
+        )
+    foreign, tested = images.train_labels >= kept, images.test_labels < kept
+    train_labels = torch.where(foreign, -1, images.train_labels)
+    test_images, test_labels = images.test_images[tested], images.test_labels[tested]
+    names = ", ".join(images.class_names[kept:][:5]) + (f" and {count - 5:,} more" if count > 5 else "")
+    note = (
+        f"{count} class{'es are' if count > 1 else ' is'} foreign ({names}): {int(foreign.sum()):,} images of theirs are in the "
+        "unlabelled pool at most, none is labelled or tested."
+    )
+    return replace(
+        images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
+        class_names=images.class_names[:kept],
+        notes=(*images.notes, note),
+        fingerprint=fingerprint(images.train_images, train_labels, test_images, test_labels),
+        test_paths=tuple(path for path, keep in zip(images.test_paths, tested.tolist(), strict=False) if keep),
+        foreign=foreign,
     )
 
 

@@ -11,7 +11,7 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from sslcore import console, report, sweep, transfer
 from sslcore import events as ev
 from sslcore.config import ConfigError, RunConfig
 from sslcore.lab import Lab
-from sslcore.options import assignment, parser, sweep_plan, train_config
-from sslcore.store import Store, StoreError, default_root
+from sslcore.options import assignment, number, parser, sweep_plan, train_config
+from sslcore.store import Store, StoreError, default_root, write_atomically
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -203,6 +203,73 @@ def _import(args: argparse.Namespace) -> int:
     return _show_run(store, transfer.import_run(store, Path(args.file)), args)
 
 
+def _labeller(args: argparse.Namespace) -> tuple[str, Any]:
+    """Return the run's id and its last checkpoint, ready to be asked."""
+    from sslcore.checkpoint import last
+    from sslcore.labelling import Labeller
+
+    store = _store(args)
+    run_id = store.run(args.run_id).id
+    return run_id, Labeller(last(store.folder(run_id)))
+
+
+def _predict(args: argparse.Namespace) -> int:
+    run_id, labeller = _labeller(args)
+    threshold = _threshold(args, labeller.config)
+    found = [labeller.predict_file(Path(name), threshold) for name in args.images]
+    bad = [each["error"] for each in found if "error" in each]
+    value = {"run_id": run_id, "step": labeller.step, "threshold": threshold, "predictions": found}
+    _print(value, args, "\n".join(console.prediction(each) for each in found if "error" not in each))
+    for sentence in bad:
+        _bad_usage(sentence)
+    return 2 if bad else 0
+
+
+def _pseudo_labels(args: argparse.Namespace) -> int:
+    from sslcore.labelling import pseudo_label_lines
+
+    run_id, labeller = _labeller(args)
+    threshold = _threshold(args, labeller.config)
+    answers = labeller.pseudo_labels(console.progress(args.json))
+    kept = int((answers.confidence >= threshold).sum())
+    _write_csv(args.out, pseudo_label_lines(answers, threshold))
+    _print(
+        {"run_id": run_id, "out": args.out, "images": len(answers.paths), "kept": kept, "threshold": threshold},
+        args,
+        f"{args.out}: {len(answers.paths):,} images, {kept:,} of them with a confidence of {threshold:.0%} or more",
+    )
+    return 0
+
+
+def _to_label(args: argparse.Namespace) -> int:
+    from sslcore.labelling import to_label_lines
+
+    count = int(number("--count", args.count, 1, 1_000_000, whole=True))
+    run_id, labeller = _labeller(args)
+    answers = labeller.to_label(count, args.by == "diverse", console.progress(args.json))
+    _write_csv(args.out, to_label_lines(answers))
+    shown = f"{args.out}: {len(answers.paths):,} images"
+    _print({"run_id": run_id, "out": args.out, "images": len(answers.paths)}, args, shown)
+    return 0
+
+
+def _threshold(args: argparse.Namespace, config: RunConfig) -> float:
+    from sslcore.labelling import usual_threshold
+
+    return usual_threshold(config) if args.threshold is None else number("--threshold", args.threshold, 0, 1)
+
+
+def _write_csv(out: str, lines: Iterable[str]) -> None:
+    def write(path: Path) -> None:
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            file.writelines(lines)
+
+    try:
+        write_atomically(Path(out), write)
+    except OSError as error:
+        raise ConfigError(f"--out {out[:120]!r} can't be written: {error.strerror or error}") from None
+
+
 def _delete(args: argparse.Namespace) -> int:
     store = _store(args)
     store.reconcile()
@@ -274,6 +341,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "runs": _runs,
     "export": _export,
     "import": _import,
+    "predict": _predict,
+    "pseudo-labels": _pseudo_labels,
+    "to-label": _to_label,
     "delete": _delete,
     "pause": _pause,
     "stop": _stop,

@@ -33,6 +33,13 @@ def save(folder: Path, state: dict[str, Any], name: str = LAST, meta: dict[str, 
         write_atomically(folder / META, lambda path: path.write_text(json.dumps(meta, indent=1)))
 
 
+def last(folder: Path) -> Path:
+    """Return the newest checkpoint of a run's folder; CheckpointError before there is one."""
+    if not (folder / LAST).exists():
+        raise CheckpointError(f"run {folder.name} has no checkpoint yet")
+    return folder / LAST
+
+
 def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU; only tensors and plain values are accepted (weights_only)."""
     with open(path, "rb") as file:

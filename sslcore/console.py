@@ -171,6 +171,15 @@ def describe(run: ev.Run, events: Sequence[ev.Event]) -> str:
     return "\n".join([*lines, *([run.error.rstrip()] if run.error else [])])
 
 
+def prediction(found: Mapping[str, Any]) -> str:
+    """Say what a run thinks of one image: "cat.png: cat, 98.20 %", or that it isn't sure, and between which classes."""
+    best = sorted(found["probs"].items(), key=lambda pair: -pair[1])[:3]
+    rest = ", ".join(f"{name} {percent(p)}" for name, p in best[1:])
+    if found["sure"]:
+        return f"{found['path']}: {found['class']}, {percent(found['confidence'])} (then {rest})"
+    return f"{found['path']}: not sure; {found['class']} {percent(found['confidence'])}, {rest}"
+
+
 def sources() -> str:
     return (
         "digits       1,797 real handwritten digits of scikit-learn, enlarged from 8 x 8 to 16 x 16; works offline\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -43,9 +44,22 @@ def evaluate(
 @torch.no_grad()
 def predict_logits(model: nn.Module, images: Tensor, mean: Tensor, std: Tensor, batch: int = 512) -> Tensor:
     """Return logits (n, C) of uint8 images (n, H, W, channels), in evaluation mode; the model's mode is restored."""
+    return _in_batches(model, model, images, mean, std, batch)
+
+
+@torch.no_grad()
+def predict_features(model: nn.Module, images: Tensor, mean: Tensor, std: Tensor, batch: int = 512) -> Tensor:
+    """Return what the model's last layer reads (n, d), in the same way."""
+    forward: Callable[[Tensor], Tensor] = model.features  # type: ignore[assignment]
+    return _in_batches(model, forward, images, mean, std, batch)
+
+
+def _in_batches(
+    model: nn.Module, forward: Callable[[Tensor], Tensor], images: Tensor, mean: Tensor, std: Tensor, batch: int
+) -> Tensor:
     training = model.training
     model.eval()
     try:
-        return torch.cat([model(normalize(part, mean, std)) for part in images.split(batch)]).float()
+        return torch.cat([forward(normalize(part, mean, std)) for part in images.split(batch)]).float()
     finally:
         model.train(training)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 from typing import Any, NoReturn
 
 from sslcore import config as cfg
@@ -84,6 +85,23 @@ def parser() -> argparse.ArgumentParser:
     take = command("import", "take in a run that was exported elsewhere")
     take.add_argument("file", metavar="FILE", help="a .zip that `export` wrote")
     command("runs", "list all runs, newest first")
+    asked = command("predict", "ask a run's averaged weights about images of yours")
+    asked.add_argument("run_id", metavar="RUN", help="a run's id or a unique beginning of it")
+    asked.add_argument("images", metavar="IMAGE", nargs="+", help="an image file of any format that Pillow reads")
+    pseudo = command("pseudo-labels", "write what a run says of its whole unlabelled pool as CSV")
+    pseudo.add_argument("run_id", metavar="RUN", help="a run's id or a unique beginning of it")
+    pseudo.add_argument("--out", required=True, metavar="FILE.csv", help="columns: path, class, confidence, kept")
+    for made in (asked, pseudo):
+        made.add_argument(
+            "--threshold", help="confidence from which an answer counts as sure (default: the run's method.threshold, else 0.95)"
+        )  # fmt: skip
+    doubtful = command("to-label", "write which images a person should label next as CSV")
+    doubtful.add_argument("run_id", metavar="RUN", help="a run's id or a unique beginning of it")
+    doubtful.add_argument("--count", default="24", help="how many images (default 24)")
+    doubtful.add_argument(
+        "--by", default="diverse", choices=("diverse", "confidence"), help="diverse: far from each other among the least certain (default)"
+    )  # fmt: skip
+    doubtful.add_argument("--out", required=True, metavar="FILE.csv", help="columns: path, guess, confidence")
 
     swept = command("sweep", "methods x label counts x seeds: train what is missing and print the curve")
     swept.add_argument("--preset", default="digits-curve", help=f"{', '.join(sweep.NAMED)}, or a preset of train")
@@ -112,6 +130,17 @@ def parser() -> argparse.ArgumentParser:
     data = command("data", "list the data sources, or load one and describe it")
     data.add_argument("source", nargs="?", metavar="NAME", help="digits, shapes, cifar10, or folder:PATH")
     return top
+
+
+def number(name: str, text: str, low: float, high: float, whole: bool = False) -> float:
+    """Return a number that was typed for an option; ConfigError names the option and its range."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high or (whole and not value.is_integer()):
+        raise ConfigError(f"{name} must be a {'whole ' * whole}number from {low:g} to {high:,.10g}, got {text[:80]!r}")
+    return value
 
 
 def assignment(text: str) -> tuple[str, str]:

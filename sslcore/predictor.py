@@ -6,10 +6,12 @@ It answers with the numbers of the engine's own `predict_logits`, the ones behin
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sslcore.data.image_set import ImageSet
 from sslcore.evaluate import predict_logits
 from sslcore.inspect import opened
 
@@ -40,6 +42,11 @@ def load(path: Path) -> Predictor:
     The images of the run are needed too: how pixels are normalised is measured on them.
     """
     state, _, images, model = opened(path)
+    return averaged(state, images, model)
+
+
+def averaged(state: dict[str, Any], images: ImageSet, model: nn.Module) -> Predictor:
+    """The same of a checkpoint that `opened` has read."""
     model.load_state_dict(state["ema"])
     mean, std = torch.tensor(images.mean), torch.tensor(images.std)
     return Predictor(model, mean, std, images.class_names, tuple(images.train_images.shape[1:]), state["step"])

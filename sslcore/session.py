@@ -66,10 +66,7 @@ def _progress(store: Store, run_id: str, summary: dict[str, Any]) -> data.Progre
 
 def evaluate_run(store: Store, run_id: str) -> dict[str, Any]:
     """Evaluate a run's last checkpoint anew; return test_accuracy, test_accuracy_raw and weights_sha256. CheckpointError if there is none."""
-    path = store.folder(run_id) / checkpoint.LAST
-    if not path.exists():
-        raise checkpoint.CheckpointError(f"run {run_id} has no checkpoint yet")
-    state = checkpoint.load(path)
+    state = checkpoint.load(checkpoint.last(store.folder(run_id)))
     config = cfg.from_dict(state["config"])
     prepare_thread(state["threads"])
     try:

@@ -47,6 +47,11 @@ def square(image: Image.Image, size: int) -> NDArray[np.uint8]:
     return np.asarray(rgb)
 
 
+def in_channels(rgb: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    """Return (H, W, 3) uint8 as the net takes it: (H, W, channels), channels 3, or 1 for grey."""
+    return rgb if channels == 3 else np.asarray(Image.fromarray(rgb).convert("L"))[..., None]
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """Return the image as 8-bit RGB, transparent parts white."""
     if image.mode.startswith("I") or image.mode == "F":

@@ -100,6 +100,11 @@ class ImageSet:
         labels = {"train": self.train_labels, "test": self.test_labels}[part]
         return tuple(torch.bincount(labels[labels >= 0], minlength=self.num_classes).tolist())
 
+    def path(self, part: str, position: int) -> str:
+        """Return the name of an image of "train" or "test": its path in the folder, else such as "digits/train/123"."""
+        paths = {"train": self.train_paths, "test": self.test_paths}[part]
+        return paths[position] if paths else f"{self.source}/{part}/{position}"
+
     def summary(self) -> dict[str, Any]:
         """Return what there is in plain values that JSON can hold; no image."""
         train, test = self.counts("train"), self.counts("test")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from sslcore.data.decode import COMMON, formats, square
+from sslcore.data.decode import COMMON, formats, in_channels, square
 
 MAX_MEGABYTES = 20  # of the file: a phone's photograph has 2 to 15
 MAX_MEGAPIXELS = 50  # decoded: the largest that a phone commonly makes; 150 MB while it is being made small
@@ -64,9 +64,7 @@ def picture(content: bytes, size: int, channels: int = 3) -> Picture:
         raise UploadError("The picture needs more memory than there is. Make it smaller first.") from None
     except Exception:  # a damaged file can raise anything: OSError, SyntaxError, ValueError, struct.error, IndexError
         raise UploadError("The picture can't be read to its end: the file is damaged or was cut short.") from None
-    if channels == 1:
-        rgb = np.asarray(Image.fromarray(rgb).convert("L"))[..., None]
-    return Picture(np.ascontiguousarray(rgb), notes)
+    return Picture(np.ascontiguousarray(in_channels(rgb, channels)), notes)
 
 
 def _notes(image: Image.Image, size: int) -> tuple[str, ...]:

@@ -34,6 +34,10 @@ class LessonNet(nn.Module):
         init_linear(self.head, generator)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the last layer reads, (B, 4 * width)."""
         x = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
         for k, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             x = norm(conv(x))
@@ -42,4 +46,4 @@ class LessonNet(nn.Module):
                     x, 2
                 )  # before the activation: the same numbers, as it is monotonic, for a quarter of the work
             x = F.leaky_relu(x, SLOPE)
-        return self.head(x.mean(dim=(2, 3)))
+        return x.mean(dim=(2, 3))

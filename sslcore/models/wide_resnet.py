@@ -69,6 +69,8 @@ class WideResNet(nn.Module):
         init_linear(self.head, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.blocks(self.stem(x))
-        x = F.leaky_relu(self.bn(x), SLOPE).mean(dim=(2, 3))
-        return self.head(x)
+        return self.head(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the last layer reads, (B, 64 * widen_factor)."""
+        return F.leaky_relu(self.bn(self.blocks(self.stem(x))), SLOPE).mean(dim=(2, 3))

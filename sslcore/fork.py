@@ -28,7 +28,7 @@ FIXED = (
 )  # fmt: skip
 RESULTS = (
     "loading", "weights_sha256", "seconds_per_step", "images_per_s", "test_accuracy", "test_accuracy_raw", "best_val_accuracy", "best_step",
-    "test_accuracy_at_best", "fork", "imported",
+    "test_accuracy_at_best", "fork", "imported", "race",
 )  # fmt: skip
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import secrets
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sslcore import config as cfg
 from sslcore import events as ev
@@ -23,7 +24,11 @@ from sslcore.config import ConfigError, RunConfig
 from sslcore.process import HOST, alive
 from sslcore.store import Store, StoreError, default_root, owner
 
+if TYPE_CHECKING:
+    from sslcore.session import Stay
+
 EXIT_WAIT = 3.0  # seconds for the step in hand when the process ends
+TURN = 4  # steps that a run of a race takes before the next one has its turn
 NICENESS = 5  # of the trainer's threads under a page: the server must answer while they use every core
 
 
@@ -45,6 +50,16 @@ class Lab:
         run_id = self.store.create(config, preset=preset, name=name)
         self._work()
         return run_id
+
+    def race(self, configs: Sequence[RunConfig], preset: str = "") -> list[str]:
+        """Queue new runs that are trained side by side, a few steps of each in turn; return their ids.
+
+        Each one's numbers are those that it would have alone. Any of them can be paused, stopped or resumed by itself.
+        """
+        race = secrets.token_hex(6)
+        made = [self.store.create(config, preset=preset, race=race) for config in configs]
+        self._work()
+        return made
 
     def resume(self, run_id: str, until: int | None = None) -> None:
         """Queue a run that rests, or that a dead process left queued, in this process; running and finished ones are left alone."""
@@ -129,21 +144,38 @@ class Lab:
                 self._train(run_id)
 
     def _train(self, run_id: str) -> None:
-        if not self.store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED], started=time.time(), heartbeat=time.time()):
+        """Train a run until it rests; one of a race in turn with the others of it, whenever those are queued."""
+        if not self._take(run_id):
             return
-        error = ""
-        try:
-            from sslcore.session import train_run
+        race = self.store.run(run_id).summary.get("race")
+        going: dict[str, Stay | None] = {run_id: None}  # None: has yet to be loaded
+        while going:
+            if race:
+                going |= {each: None for each in self.store.queued_in(race) if self._take(each)}
+            for each in list(going):
+                going[each], state, error = self._turn(each, going[each], TURN if race else None)
+                if state is not None:
+                    del going[each]
+                    with contextlib.suppress(StoreError):  # deleted meanwhile
+                        self.store.move(each, state, only_from=ev.ACTIVE, ended=time.time(), error=error, until=None)
+        _free_memory()
 
-            state = train_run(self.store, run_id, self._leave_now)
+    def _take(self, run_id: str) -> bool:
+        now = time.time()
+        return self.store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED], started=now, heartbeat=now)
+
+    def _turn(self, run_id: str, stay: Stay | None, steps: int | None) -> tuple[Stay | None, str | None, str]:
+        """Give a run its steps; return it with the state in which it is left, None to go on, and why if it is a bad one."""
+        try:
+            from sslcore.session import Stay
+
+            stay = stay or Stay(self.store, run_id)
+            return stay, stay.advance(self._leave_now, steps), ""
         except ev.Diverged as problem:
-            state, error = ev.DIVERGED, str(problem)
+            return None, ev.DIVERGED, str(problem)
         except Exception as problem:  # whatever it is, the run must say so and the next one must start
             told = isinstance(problem, ValueError) and type(problem).__module__.startswith("sslcore.")
-            state, error = ev.FAILED, str(problem) if told else traceback.format_exc()
-        with contextlib.suppress(StoreError):  # deleted meanwhile
-            self.store.move(run_id, state, only_from=ev.ACTIVE, ended=time.time(), error=error, until=None)
-        _free_memory()
+            return None, ev.FAILED, str(problem) if told else traceback.format_exc()
 
     def close(self) -> None:
         """End the thread: the step in hand is given a moment to end with a checkpoint."""

@@ -35,6 +35,7 @@ class Recorder:
         self.store, self.run_id, self.trainer = store, run_id, trainer
         self.folder = store.folder(run_id)
         self.seconds_before, self.began = seconds, time.perf_counter()
+        self.rested_at: float | None = None
         self.best = best  # best validation accuracy so far
         self.metrics: list[dict[str, Tensor]] = []
         self.kept: list[
@@ -55,17 +56,32 @@ class Recorder:
 
     @property
     def seconds(self) -> float:
-        """Training time of the run so far, evaluation included, start-up and pauses not."""
-        return self.seconds_before + time.perf_counter() - self.began
+        """Training time of the run so far, evaluation included, start-up, pauses and the turns of others not."""
+        now = time.perf_counter() if self.rested_at is None else self.rested_at
+        return self.seconds_before + now - self.began
+
+    def rest(self) -> None:
+        """Stop the run's clocks: another run of its race has its turn."""
+        self.rested_at = time.perf_counter()
+
+    def wake(self) -> None:
+        """Let the clocks go on where they stood."""
+        if self.rested_at is not None:
+            away = time.perf_counter() - self.rested_at
+            self.began, self.window_began = self.began + away, self.window_began + away
+            self.arrays_at, self.saved_at = self.arrays_at + away, self.saved_at + away
+            self.rested_at = None
 
     def begin(self) -> None:
         """Write what is known before the first step: the split, the probe, and what the untrained model thinks of it."""
         trainer, images = self.trainer, self.trainer.images
+        # A run that goes on keeps the engine that it began with: half of its numbers come from there.
+        engine = self.summary.get("engine", ev.ENGINE) if trainer.step else ev.ENGINE
         self.summary |= {
             "title": images.title, "notes": list(images.notes), "class_names": list(images.class_names),
             "num_train": len(images.train_labels), "num_labeled": len(trainer.split.labeled), "num_unlabeled": len(trainer.split.unlabeled),
             "num_val": len(trainer.split.val), "num_test": len(images.test_labels), "device": trainer.device.type,
-            "device_name": device_name(trainer.device), "threads": torch.get_num_threads(), "torch": str(torch.__version__), "engine": ev.ENGINE,
+            "device_name": device_name(trainer.device), "threads": torch.get_num_threads(), "torch": str(torch.__version__), "engine": engine,
             "parameters": sum(p.numel() for p in trainer.model.parameters()), "images_per_step": trainer.images_per_step,
         }  # fmt: skip
         self.store.update(self.run_id, summary=self.summary)

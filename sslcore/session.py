@@ -15,40 +15,64 @@ from sslcore.store import Store
 from sslcore.trainer import Trainer, choose_device, prepare_thread
 
 
+class Stay:
+    """A run in memory, from its config or its last checkpoint until it is left; it can rest while others take their steps."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        """Load all that the run needs. Raises ConfigError, DataError, CheckpointError; the run's files stay as they are."""
+        run, folder = store.run(run_id), store.folder(run_id)
+        state: dict[str, Any] | None = None
+        if (folder / checkpoint.LAST).exists():
+            state = checkpoint.load(folder / checkpoint.LAST)
+        config = cfg.from_dict(state["config"] if state else run.config)
+        self.until = run.until
+        self.threads = prepare_thread(state["threads"] if state else config.train.threads)
+
+        images = data.load(config.data, _progress(store, run_id, run.summary))
+        self.trainer = trainer = Trainer(config, images, choose_device(config.train.device))
+        if state:
+            trainer.load_state_dict(state)
+        store.rewind(run_id, trainer.step)
+        keyframes.drop_after(folder, trainer.step)
+        checkpoint.drop_after(folder, trainer.step)
+
+        seconds, best = (state["seconds"], state["best"]) if state else (0.0, -1.0)
+        self.recorder = Recorder(store, run_id, trainer, seconds, best)
+        self.recorder.begin()
+        self.recorder.rest()
+
+    def advance(self, leave_now: threading.Event, steps: int | None = None) -> str | None:
+        """Take `steps` steps, or all that are left, in the calling thread; return the state in which the run is left, None to go on.
+
+        A checkpoint stands behind each state. `leave_now` (the process is ending) leaves the run `interrupted`. Raises
+        Diverged or whatever went wrong; the last good checkpoint stays.
+        """
+        prepare_thread(self.threads)
+        trainer, recorder = self.trainer, self.recorder
+        recorder.wake()
+        end = trainer.config.train.steps
+        stop = end if steps is None else min(end, trainer.step + steps)
+        while trainer.step < stop:
+            leave = ev.INTERRUPTED if leave_now.is_set() else recorder.obey()
+            if self.until is not None and trainer.step >= self.until:
+                leave = leave or ev.PAUSED
+            if leave:
+                recorder.save()
+                return leave
+            output, u_index = trainer.train_step()
+            recorder.after_step(output, u_index)
+        if trainer.step < end:
+            recorder.rest()
+            return None
+        recorder.finish()
+        return ev.FINISHED
+
+
 def train_run(store: Store, run_id: str, leave_now: threading.Event) -> str:
-    """Train a run in the calling thread and return the state in which it is left; a checkpoint stands behind each.
-
-    `leave_now` (the process is ending) leaves it `interrupted`. Raises Diverged, ConfigError, DataError, CheckpointError
-    or whatever went wrong; the last good checkpoint stays.
-    """
-    run, folder = store.run(run_id), store.folder(run_id)
-    state: dict[str, Any] | None = None
-    if (folder / checkpoint.LAST).exists():
-        state = checkpoint.load(folder / checkpoint.LAST)
-    config = cfg.from_dict(state["config"] if state else run.config)
-    prepare_thread(state["threads"] if state else config.train.threads)
-
-    images = data.load(config.data, _progress(store, run_id, run.summary))
-    trainer = Trainer(config, images, choose_device(config.train.device))
-    if state:
-        trainer.load_state_dict(state)
-    store.rewind(run_id, trainer.step)
-    keyframes.drop_after(folder, trainer.step)
-    checkpoint.drop_after(folder, trainer.step)
-
-    recorder = Recorder(store, run_id, trainer, state["seconds"] if state else 0.0, state["best"] if state else -1.0)
-    recorder.begin()
-    while trainer.step < trainer.config.train.steps:
-        leave = ev.INTERRUPTED if leave_now.is_set() else recorder.obey()
-        if run.until is not None and trainer.step >= run.until:
-            leave = leave or ev.PAUSED
-        if leave:
-            recorder.save()
-            return leave
-        output, u_index = trainer.train_step()
-        recorder.after_step(output, u_index)
-    recorder.finish()
-    return ev.FINISHED
+    """Train a run in the calling thread, without a break, and return the state in which it is left; see `Stay`."""
+    state = Stay(store, run_id).advance(leave_now)
+    assert state is not None
+    return state
 
 
 def _progress(store: Store, run_id: str, summary: dict[str, Any]) -> data.Progress:

@@ -104,9 +104,16 @@ class Store:
     # -- runs ----------------------------------------------------------------------------------------------------------
 
     def create(
-        self, config: cfg.RunConfig, *, preset: str = "", name: str = "", note: str = "", state: str = ev.QUEUED
+        self,
+        config: cfg.RunConfig,
+        *,
+        preset: str = "",
+        name: str = "",
+        note: str = "",
+        state: str = ev.QUEUED,
+        race: str = "",
     ) -> str:
-        """Write a new run owned by this process and return its id."""
+        """Write a new run owned by this process and return its id. Runs of the same `race` are trained side by side."""
         run_id = new_id(config.method.name, config.data.labels, config.train.seed)
         raw = cfg.to_dict(config)
         now = time.time()
@@ -115,7 +122,7 @@ class Store:
         row = {
             "id": run_id, "name": name or run_id, "note": note, "state": state, "preset": preset, "method": config.method.name,
             "data": config.data.source, "labels": config.data.labels, "seed": config.train.seed, "steps": config.train.steps,
-            "created": now, "queued": now, "config": json.dumps(raw), **owner(),
+            "created": now, "queued": now, "config": json.dumps(raw), "summary": json.dumps({"race": race} if race else {}), **owner(),
         }  # fmt: skip
         with self._transaction() as db:
             db.execute(f"INSERT INTO runs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
@@ -182,6 +189,14 @@ class Store:
             (HOST, os.getpid(), process_mark(os.getpid())),
         ).fetchone()  # fmt: skip
         return row["id"] if row else None
+
+    def queued_in(self, race: str) -> list[str]:
+        """The queued runs of a race that this process owns, the longest waiting first."""
+        rows = self._connection().execute(
+            "SELECT id, summary FROM runs WHERE state = 'queued' AND host = ? AND pid = ? AND process = ? ORDER BY queued, created",
+            (HOST, os.getpid(), process_mark(os.getpid())),
+        )  # fmt: skip
+        return [row["id"] for row in rows if _parsed(row["summary"]).get("race") == race]
 
     def reconcile(self) -> list[str]:
         """Mark active runs whose process is dead as interrupted; return their ids. A stale heartbeat counts elsewhere."""

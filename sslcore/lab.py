@@ -136,12 +136,12 @@ class Lab:
             with contextlib.suppress(OSError, AttributeError):  # lower priority where the system allows it
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         while not self._leave_now.is_set():
-            run_id = self.store.next_queued()
-            if run_id is None:
+            waiting = self.store.waiting()
+            if waiting:
+                self._train(waiting[0])
+            else:
                 self._wake.wait(1.0)
                 self._wake.clear()
-            else:
-                self._train(run_id)
 
     def _train(self, run_id: str) -> None:
         """Train a run until it rests; one of a race in turn with the others of it, whenever those are queued."""
@@ -151,7 +151,7 @@ class Lab:
         going: dict[str, Stay | None] = {run_id: None}  # None: has yet to be loaded
         while going:
             if race:
-                going |= {each: None for each in self.store.queued_in(race) if self._take(each)}
+                going |= {each: None for each in self.store.waiting(race) if self._take(each)}
             for each in list(going):
                 going[each], state, error = self._turn(each, going[each], TURN if race else None)
                 if state is not None:

@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,7 @@ import numpy as np
 
 from sslcore import config as cfg
 from sslcore import events as ev
+from sslcore.files import write_atomically as write_atomically
 from sslcore.process import HOST, alive, process_mark
 from sslcore.schema import SCHEMA, SCHEMA_VERSION
 
@@ -182,21 +183,16 @@ class Store:
                     db.execute("DELETE FROM commands WHERE run = ? AND taken IS NULL AND name != 'set'", (run_id,))
         return bool(done)
 
-    def next_queued(self) -> str | None:
-        """The longest waiting queued run that this process owns: runs of a dead process don't start by themselves."""
-        row = self._connection().execute(
-            "SELECT id FROM runs WHERE state = 'queued' AND host = ? AND pid = ? AND process = ? ORDER BY queued, created LIMIT 1",
-            (HOST, os.getpid(), process_mark(os.getpid())),
-        ).fetchone()  # fmt: skip
-        return row["id"] if row else None
+    def waiting(self, race: str = "") -> list[str]:
+        """The queued runs that this process owns, of one race or all, the longest waiting first.
 
-    def queued_in(self, race: str) -> list[str]:
-        """The queued runs of a race that this process owns, the longest waiting first."""
+        Runs of a dead process don't start by themselves.
+        """
         rows = self._connection().execute(
             "SELECT id, summary FROM runs WHERE state = 'queued' AND host = ? AND pid = ? AND process = ? ORDER BY queued, created",
             (HOST, os.getpid(), process_mark(os.getpid())),
         )  # fmt: skip
-        return [row["id"] for row in rows if _parsed(row["summary"]).get("race") == race]
+        return [row["id"] for row in rows if not race or _parsed(row["summary"]).get("race") == race]
 
     def reconcile(self) -> list[str]:
         """Mark active runs whose process is dead as interrupted; return their ids. A stale heartbeat counts elsewhere."""
@@ -395,18 +391,6 @@ def _parsed(text: str) -> dict[str, Any]:
     """JSON of a run's row, parsed once: a page lists hundreds of runs every second. The caller copies what it hands out."""
     found: dict[str, Any] = json.loads(text)
     return found
-
-
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write beside `path`, flush to the disk, then rename: a reader sees the old file or the new one, never half."""
-    temp = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    try:
-        write(temp)
-        with open(temp, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temp, path)
-    finally:
-        temp.unlink(missing_ok=True)
 
 
 def default_root() -> Path:

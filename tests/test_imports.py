@@ -21,6 +21,7 @@ TORCH_FREE = (
     "keyframes",
     "lab",
     "naming",
+    "files",
     "fork",
     "archive",
     "incoming",

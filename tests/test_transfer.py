@@ -152,7 +152,7 @@ def test_every_state_arrives_at_rest_also_without_a_checkpoint(
     new = import_run(other, tmp_path / "run.zip")
     assert other.run(new).state == arrives and other.run(new).step == store.run(run_id).step
     assert "loading" not in other.run(new).summary
-    assert other.reconcile() == [] and other.next_queued() is None
+    assert other.reconcile() == [] and other.waiting() == []
     assert not list(other.folder(new).glob("*.pt"))
     with pytest.raises(checkpoint.CheckpointError, match="no checkpoint yet"):
         evaluate_run(other, new)

@@ -58,7 +58,7 @@ def sources() -> list[str]:
     """Data sets that can be shown without a download, the colourful ones first."""
     from sslcore.data import torchvision_sets
 
-    here = [name for name in text.DATA if name != "cifar10" or torchvision_sets.is_here()]
+    here = [name for name in text.DATA if name not in torchvision_sets.KINDS or torchvision_sets.is_here(name)]
     return sorted(here, key=lambda name: (name != "shapes", list(text.DATA).index(name)))
 
 

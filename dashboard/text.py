@@ -30,11 +30,18 @@ FAULTS = {
     "mask-by-class-number": "the mask looks the confidence up by class number, as a tutorial does",
     "confidence-as-mask-rate": "the curve called mask rate is the mean confidence, as in a tutorial",
 }
-DATA = {"digits": "Digits", "shapes": "Shapes", "cifar10": "CIFAR-10", "folder": "My own folder"}
+DATA = {
+    "digits": "Digits", "shapes": "Shapes", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "svhn": "SVHN", "stl10": "STL-10",
+    "fashion_mnist": "Fashion-MNIST", "folder": "My own folder",
+}  # fmt: skip
 DATA_HELP = {
     "digits": "1,797 real handwritten digits (8 x 8 scans, shown enlarged). Part of scikit-learn: works at once, offline.",
     "shapes": "6,000 colour drawings of ten things (fish, trees, boats, ...), 32 x 32. Drawn on first use in seconds: works offline.",
     "cifar10": "50,000 small colour photographs in ten classes. Downloaded on first use (170 MB).",
+    "cifar100": "50,000 small colour photographs in a hundred classes. Downloaded on first use (170 MB).",
+    "svhn": "73,257 house numbers photographed in the street, ten digits; never mirrored. Downloaded on first use (250 MB).",
+    "stl10": "5,000 labelled photographs of 96 x 96 and 100,000 truly unlabelled ones. Downloaded on first use (2.6 GB).",
+    "fashion_mnist": "60,000 grey pictures of clothes in ten classes, with a border 32 x 32. Downloaded on first use (30 MB).",
     "folder": "A folder with train/<class>/ and, if you have them, train/unlabeled/ and test/<class>/; or just <class>/.",
 }
 HAND_EMPTY = "3,17,204"

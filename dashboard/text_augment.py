@@ -17,7 +17,7 @@ PICKED_HELP = (
     "A picture of a data set, or one of yours. Yours stays in this program's memory, is brought to the size of the data set, and "
     "is gone when you close the tab."
 )
-DATA_HELP = "Which pictures to show; a picture of yours is brought to the size and the colours of this set. CIFAR-10 appears once a run has downloaded it."
+DATA_HELP = "Which pictures to show; a picture of yours is brought to the size and the colours of this set. A downloaded set appears once a run has it."
 NUMBER_HELP = "Training picture 0 to {last}."
 SIZE_HELP = "Side to which the pictures of the folder are resized, in pixels."
 UPLOAD_HELP = "JPEG, PNG, GIF, BMP, WebP, TIFF or AVIF, at most {mb} MB and {mp} million pixels. Kept in memory only."

@@ -24,12 +24,14 @@ from sslcore.settings import parse as parse
 
 METHOD_NAMES = ("supervised", "mixmatch", "fixmatch", "flexmatch")
 MOST_BY_HAND = 2000  # images that a person labels by clicking
-DATA_SOURCES = ("digits", "shapes", "cifar10", "folder:PATH")
+DATA_SOURCES = ("digits", "shapes", "cifar10", "cifar100", "svhn", "stl10", "fashion_mnist", "folder:PATH")
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    source: str = setting("digits", "data set: digits, shapes, cifar10, or folder:PATH for your own images")
+    source: str = setting(
+        "digits", "data set: digits, shapes, one of the downloaded sets, or folder:PATH for your own images"
+    )
     labels: int = setting(40, "labelled images, spread evenly over the classes", low=2, high=10_000_000, unit="images")
     wrong: int = setting(
         0, "labelled images that are given a wrong class on purpose", low=0, high=10_000_000, unit="images"

@@ -182,10 +182,14 @@ def prediction(found: Mapping[str, Any]) -> str:
 
 def sources() -> str:
     return (
-        "digits       1,797 real handwritten digits of scikit-learn, enlarged from 8 x 8 to 16 x 16; works offline\n"
-        "shapes       6,000 colour drawings of ten things, 32 x 32; drawn on first use, works offline\n"
-        "cifar10      60,000 photographs, 32 x 32; downloaded on first use\n"
-        "folder:PATH  your own images: PATH/train/<class>/*, PATH/test/<class>/*, PATH/train/unlabeled/*, or PATH/<class>/*"
+        "digits         1,797 real handwritten digits of scikit-learn, enlarged from 8 x 8 to 16 x 16; works offline\n"
+        "shapes         6,000 colour drawings of ten things, 32 x 32; drawn on first use, works offline\n"
+        "cifar10        60,000 photographs in 10 classes, 32 x 32; downloaded on first use\n"
+        "cifar100       60,000 photographs in 100 classes, 32 x 32; downloaded on first use\n"
+        "svhn           99,289 house numbers, 32 x 32, never mirrored; downloaded on first use\n"
+        "stl10          5,000 labelled, 100,000 unlabelled and 8,000 test photographs, 96 x 96; downloaded on first use\n"
+        "fashion_mnist  70,000 grey pictures of clothes, 28 x 28 with a border: 32 x 32; downloaded on first use\n"
+        "folder:PATH    your own images: PATH/train/<class>/*, PATH/test/<class>/*, PATH/train/unlabeled/*, or PATH/<class>/*"
     )
 
 

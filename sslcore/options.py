@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     train = command("train", "train one run and print its result")
     train.add_argument("--preset", default=presets.DEFAULT, help=", ".join(presets.PRESETS))
     train.add_argument("--method", default="", help=", ".join(cfg.METHOD_NAMES))
-    train.add_argument("--data", help="digits, shapes, cifar10, or folder:PATH")
+    train.add_argument("--data", help=", ".join(cfg.DATA_SOURCES))
     for name, path in (
         ("labels", "data.labels"),
         ("seed", "train.seed"),
@@ -128,7 +128,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
 
     data = command("data", "list the data sources, or load one and describe it")
-    data.add_argument("source", nargs="?", metavar="NAME", help="digits, shapes, cifar10, or folder:PATH")
+    data.add_argument("source", nargs="?", metavar="NAME", help=", ".join(cfg.DATA_SOURCES))
     return top
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from sslcore import data
 from sslcore.config import DataConfig
-from sslcore.data import torchvision_sets
+from sslcore.data import download
 from sslcore.data.image_set import DataError, ImageSet
 
 NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -224,7 +224,7 @@ def test_a_network_that_swallows_everything_ends_too(
 ) -> None:
     from torchvision.datasets import CIFAR10
 
-    monkeypatch.setattr(torchvision_sets, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
         monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/x")
         with pytest.raises(DataError) as caught:

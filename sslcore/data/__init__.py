@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from sslcore.config import DATA_SOURCES, ConfigError, DataConfig
 from sslcore.data import digits, folder, shapes, torchvision_sets
@@ -22,7 +23,7 @@ __all__ = ["DataError", "ImageSet", "Progress", "Split", "data_root", "load", "m
 SOURCES: dict[str, Callable[[Progress | None], ImageSet]] = {
     "digits": digits.load,
     "shapes": shapes.load,
-    "cifar10": torchvision_sets.load_cifar10,
+    **{source: partial(torchvision_sets.load, source) for source in torchvision_sets.KINDS},
 }
 REMEMBERED = 2  # sets: that of the run and that of the run before
 

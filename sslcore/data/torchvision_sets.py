@@ -1,152 +1,219 @@
-"""CIFAR-10 (A. Krizhevsky, 2009) through torchvision: found or downloaded once, checked, decoded into the cache.
+"""The public data sets that torchvision knows: found or downloaded once, checked, decoded into the cache.
 
-Looked for in the downloads folder: cifar-10-python.tar.gz, then cifar-10-batches-py, unpacked; else the archive is
-downloaded there. torchvision owns the address, the MD5 sums and the format. The download is ours, because
-torchvision's reports no progress to a page, has no time limit, and falls back to plain http.
+Looked for in the downloads folder (cache.data_root()): the archive, then its contents unpacked; else it is downloaded
+there. torchvision owns the addresses, the MD5 sums and, but for STL-10, the reading. Nothing is opened before its MD5 is
+right: CIFAR's files are pickles.
 """
 
 from __future__ import annotations
 
-import hashlib
-import http.client
-import queue
+import gzip
+import shutil
 import tempfile
-import threading
-import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sslcore.data import cache
+from sslcore.data import cache, stl10
+from sslcore.data.download import download, reason
 from sslcore.data.image_set import DataError, ImageSet, Progress, build
 
-CACHE_NAME = "cifar10-1"
 MEMBERS = ("train_images", "train_labels", "test_images", "test_labels", "class_names")
-ARCHIVES = ("cifar-10-python.tar.gz", "cifar-10-batches-py")
-CONNECT_SECONDS = 8.0  # for name look-up, connection and the first byte together
-STALL_SECONDS = 15.0  # a download that receives nothing for so long has failed
+Arrays = dict[str, NDArray[Any]]
 
 
-def load_cifar10(progress: Progress | None = None) -> ImageSet:
-    """Return CIFAR-10: (50000, 32, 32, 3) for training, (10000, 32, 32, 3) for testing.
+class Archive(NamedTuple):
+    url: str
+    name: str
+    md5: str
 
-    DataError where it is neither here nor can be downloaded, or where what is here is damaged.
-    """
-    arrays = cache.load(CACHE_NAME, MEMBERS)
+
+@dataclass(frozen=True)
+class Kind:
+    """One data set: how it is called, where its files lie, how they are read."""
+
+    title: str
+    dataset: str  # torchvision's class
+    flip: bool
+    archives: Callable[[Any], list[Archive]]  # torchvision's class -> what is downloaded
+    read: Callable[
+        [Any, Path, Progress | None], Arrays
+    ]  # (torchvision's class, folder of the archives, ...) -> MEMBERS
+    folder: str = ""  # within the downloads folder: a set of several files has one of its own
+    unpacked: str = ""  # what the archive unpacks to, where that may lie there instead
+    notes: tuple[str, ...] = ()
+
+
+def load(source: str, progress: Progress | None = None) -> ImageSet:
+    """Return the data set `source`, a key of KINDS; DataError where it can't be had or what is here is damaged."""
+    kind = KINDS[source]
+    arrays = cache.load(f"{source}-1", MEMBERS)
     trouble = ""
     if arrays is None:
-        arrays = _read(cache.data_root() / "downloads", progress)
-        trouble = cache.save(CACHE_NAME, arrays)
+        arrays = _read(source, kind, progress)
+        trouble = cache.save(f"{source}-1", arrays)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items() if name != "class_names"}
     return build(
-        source="cifar10",
-        title="CIFAR-10",
+        source=source,
+        title=kind.title,
         train=(tensors["train_images"], tensors["train_labels"]),
         test=(tensors["test_images"], tensors["test_labels"]),
         class_names=tuple(arrays["class_names"].tolist()),
-        flip=True,
-        notes=(trouble,) if trouble else (),
+        flip=kind.flip,
+        notes=kind.notes + ((trouble,) if trouble else ()),
     )
 
 
-def is_here() -> bool:
-    """Whether CIFAR-10 can be had without a download: decoded, or its archive in the downloads folder."""
-    downloads = cache.data_root() / "downloads"
-    return cache.has(CACHE_NAME) or any((downloads / name).exists() for name in ARCHIVES)
+def is_here(source: str) -> bool:
+    """Whether a data set can be had without a download: decoded, or its files in the downloads folder. No torchvision."""
+    kind = KINDS[source]
+    folder = _folder(kind)
+    return (
+        cache.has(f"{source}-1")
+        or all((folder / name).exists() for name in FILES[source])
+        or bool(kind.unpacked and (folder / kind.unpacked).is_dir())
+    )
 
 
-def _read(downloads: Path, progress: Progress | None) -> dict[str, NDArray[Any]]:
-    """Return the arrays of MEMBERS from the unpacked folder or the archive, whichever is there."""
+def _folder(kind: Kind) -> Path:
+    return cache.data_root() / "downloads" / kind.folder
+
+
+def _read(source: str, kind: Kind, progress: Progress | None) -> Arrays:
     try:
-        from torchvision.datasets import CIFAR10
-        from torchvision.datasets.utils import calculate_md5, extract_archive
+        import torchvision.datasets as datasets
+        from torchvision.datasets.utils import calculate_md5
     except (ImportError, RuntimeError) as error:  # a torchvision built for another torch raises RuntimeError
         raise DataError(
-            f"data.source cifar10 needs the package torchvision, which can't be imported ({error}); install torch and "
+            f"data.source {source} needs the package torchvision, which can't be imported ({error}); install torch and "
             "torchvision together, as the README says"
         ) from None
 
-    archive = downloads / CIFAR10.filename
-    if not archive.exists() and (downloads / CIFAR10.base_folder).is_dir():
-        return _unpickled(CIFAR10, downloads)
-    if not archive.exists():
-        _download(CIFAR10.url, archive, CIFAR10.tgz_md5, progress)
-    elif calculate_md5(archive) != CIFAR10.tgz_md5:
-        raise DataError(f"{archive} is damaged or not the original archive: its MD5 is not {CIFAR10.tgz_md5}")
+    dataset, folder = getattr(datasets, kind.dataset), _folder(kind)
+    archives = kind.archives(dataset)
+    for archive in [] if _only_unpacked(kind, folder, archives) else archives:
+        path = folder / archive.name
+        if not path.exists():
+            if problem := download(archive.url, path, archive.md5, kind.title, progress):
+                raise DataError(
+                    f"{source} could not be downloaded ({problem}): put {' and '.join(each.name for each in archives)} into "
+                    f"{folder}, or choose digits, shapes or folder:PATH, which need no network"
+                )
+        elif calculate_md5(path) != archive.md5:
+            raise DataError(f"{path} is damaged or not the original archive: its MD5 is not {archive.md5}")
     try:
-        # Not beside the archive, which may lie where nothing can be written.
-        with tempfile.TemporaryDirectory(prefix="ssl-lab-") as folder:
-            extract_archive(str(archive), folder)
-            return _unpickled(CIFAR10, Path(folder))
+        return kind.read(dataset, folder, progress)
     except OSError as error:
-        raise DataError(f"{archive} could not be unpacked in {tempfile.gettempdir()}: {_reason(error)}") from None
+        raise DataError(f"{source} could not be unpacked from {folder}: {reason(error)}") from None
+    except ImportError as error:
+        raise DataError(f"data.source {source} can't be read: {error}; requirements.txt names what it needs") from None
 
 
-def _unpickled(kind: Any, folder: Path) -> dict[str, NDArray[Any]]:
-    """Read the batches in `folder` with torchvision's class, which checks their MD5 before it unpickles."""
+def _only_unpacked(kind: Kind, folder: Path, archives: list[Archive]) -> bool:
+    there = any((folder / archive.name).exists() for archive in archives)
+    return bool(kind.unpacked) and not there and (folder / kind.unpacked).is_dir()
+
+
+def _checked(make: Callable[[], Any], what: Path) -> Any:
+    """Return a data set of torchvision, which compares its files' MD5 before it reads them."""
     try:
-        train, test = kind(str(folder), train=True), kind(str(folder), train=False)
-    except (RuntimeError, OSError):
-        raise DataError(
-            f"{folder / kind.base_folder} is incomplete or damaged: its files' MD5 are not the original's"
-        ) from None
+        return make()
+    except RuntimeError:
+        raise DataError(f"{what} is incomplete or damaged: its files' MD5 are not the original's") from None
+
+
+def _read_cifar(dataset: Any, folder: Path, progress: Progress | None) -> Arrays:
+    from torchvision.datasets.utils import extract_archive
+
+    archive = folder / dataset.filename
+    if not archive.exists():
+        return _unpickled(dataset, folder)
+    # Not beside the archive, which may lie where nothing can be written.
+    with tempfile.TemporaryDirectory(prefix="ssl-lab-") as unpacked:
+        extract_archive(str(archive), unpacked)
+        return _unpickled(dataset, Path(unpacked))
+
+
+def _unpickled(dataset: Any, folder: Path) -> Arrays:
+    train, test = (
+        _checked(lambda: dataset(str(folder), train=True), folder / dataset.base_folder),
+        _checked(lambda: dataset(str(folder), train=False), folder / dataset.base_folder),
+    )
+    return _arrays((train.data, train.targets), (test.data, test.targets), train.classes)
+
+
+def _read_svhn(dataset: Any, folder: Path, progress: Progress | None) -> Arrays:
+    def part(name: str) -> tuple[Any, Any]:
+        found = _checked(lambda: dataset(str(folder), split=name), folder)
+        return np.ascontiguousarray(
+            found.data.transpose(0, 2, 3, 1)
+        ), found.labels  # torchvision has the channels first
+
+    return _arrays(part("train"), part("test"), [str(digit) for digit in range(10)])
+
+
+def _read_fashion(dataset: Any, folder: Path, progress: Progress | None) -> Arrays:
+    with tempfile.TemporaryDirectory(prefix="ssl-lab-") as unpacked:
+        raw = Path(unpacked) / dataset.__name__ / "raw"
+        raw.mkdir(parents=True)
+        for name, _ in dataset.resources:
+            with gzip.open(folder / name) as packed, open(raw / name.removesuffix(".gz"), "wb") as file:
+                shutil.copyfileobj(packed, file)
+        train, test = (_bordered(dataset(unpacked, train=train)) for train in (True, False))
+    return _arrays(train, test, dataset.classes)
+
+
+def _bordered(part: Any) -> tuple[Any, Any]:
+    """Return images (N, 32, 32, 1) and labels: 28 is no multiple of 8, and the background is black to the edge."""
+    return np.pad(part.data.numpy()[..., None], ((0, 0), (2, 2), (2, 2), (0, 0))), part.targets.numpy()
+
+
+def _arrays(train: tuple[Any, Any], test: tuple[Any, Any], classes: list[str]) -> Arrays:
     return {
-        "train_images": np.ascontiguousarray(train.data),
-        "train_labels": np.asarray(train.targets, np.int64),
-        "test_images": np.ascontiguousarray(test.data),
-        "test_labels": np.asarray(test.targets, np.int64),
-        "class_names": np.asarray(train.classes),
+        "train_images": np.ascontiguousarray(train[0]),
+        "train_labels": np.asarray(train[1], np.int64),
+        "test_images": np.ascontiguousarray(test[0]),
+        "test_labels": np.asarray(test[1], np.int64),
+        "class_names": np.asarray(classes),
     }
 
 
-def _download(url: str, target: Path, md5: str, progress: Progress | None) -> None:
-    """Load `url` into `target`, whole and with the right MD5 or not at all."""
-    try:
-        with _open(url) as response, cache.written_whole(target) as file:
-            total, done = int(response.headers.get("Content-Length") or 0), 0
-            digest = hashlib.md5(usedforsecurity=False)
-            while block := response.read(1 << 18):
-                file.write(block)
-                digest.update(block)
-                done += len(block)
-                if progress is not None:
-                    progress("Downloading CIFAR-10", done, max(total, done))
-            if digest.hexdigest() != md5:
-                raise OSError("it arrived damaged")
-    except (OSError, http.client.HTTPException) as error:  # URLError and time-outs are OSErrors too
-        raise DataError(
-            f"cifar10 could not be downloaded ({_reason(error)}): put {target.name} into {target.parent}, or choose "
-            "digits, shapes or folder:PATH, which need no network"
-        ) from None
+def _one(dataset: Any) -> list[Archive]:
+    return [Archive(dataset.url, dataset.filename, dataset.tgz_md5)]
 
 
-def _reason(error: object) -> str:
-    """Return what went wrong in a few words; URLError wraps an OSError, which knows the words."""
-    inner = getattr(error, "reason", None) or error
-    return str(getattr(inner, "strerror", None) or inner)
-
-
-def _open(url: str) -> Any:
-    """Return urlopen's response within CONNECT_SECONDS or raise OSError.
-
-    A name look-up obeys no time-out, so all of it runs in a thread that is left behind where it takes too long.
-    """
-    answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-    def connect() -> None:
-        try:
-            answer.put(urllib.request.urlopen(url, timeout=STALL_SECONDS))
-        except Exception as error:  # handed to the caller, whatever it is
-            answer.put(error)
-
-    threading.Thread(target=connect, daemon=True, name="connect").start()
-    try:
-        result = answer.get(timeout=CONNECT_SECONDS)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {CONNECT_SECONDS:g} s") from None
-    if isinstance(result, Exception):
-        raise result
-    return result
+# The files' names once more, so that a page can ask what is here without torchvision, which takes seconds to import.
+FILES = {
+    "cifar10": ("cifar-10-python.tar.gz",),
+    "cifar100": ("cifar-100-python.tar.gz",),
+    "svhn": ("train_32x32.mat", "test_32x32.mat"),
+    "stl10": ("stl10_binary.tar.gz",),
+    "fashion_mnist": tuple(
+        f"{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")
+    ),
+}
+KINDS = {
+    "cifar10": Kind("CIFAR-10", "CIFAR10", True, _one, _read_cifar, unpacked="cifar-10-batches-py"),
+    "cifar100": Kind("CIFAR-100", "CIFAR100", True, _one, _read_cifar, unpacked="cifar-100-python"),
+    "svhn": Kind(
+        "SVHN", "SVHN", False,  # house numbers: a mirrored 2 is none
+        lambda dataset: [Archive(*dataset.split_list[part]) for part in ("train", "test")], _read_svhn, folder="svhn",
+        notes=("The 531,131 easier digits of the part called extra are not used.",),
+    ),
+    "stl10": Kind(
+        "STL-10", "STL10", True, _one, stl10.read, unpacked="stl10_binary",
+        notes=(
+            "The 100,000 unlabelled images come from a wider range of things than the ten classes; their truth is unknown, so they count in no "
+            "purity.",
+        ),
+    ),
+    "fashion_mnist": Kind(
+        "Fashion-MNIST", "FashionMNIST", True, lambda dataset: [Archive(dataset.mirrors[0] + name, name, md5) for name, md5 in dataset.resources],
+        _read_fashion, folder="fashion_mnist", notes=("The 28 x 28 images got a black border of 2 pixels: 32 x 32, as the nets need it.",),
+    ),
+}  # fmt: skip

@@ -19,9 +19,10 @@ from sslcore import config as cfg
 from sslcore import console, report, sweep, transfer
 from sslcore import events as ev
 from sslcore.config import ConfigError, RunConfig
+from sslcore.files import write_atomically
 from sslcore.lab import Lab
 from sslcore.options import assignment, number, parser, sweep_plan, train_config
-from sslcore.store import Store, StoreError, default_root, write_atomically
+from sslcore.store import Store, StoreError, default_root
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,13 +1,15 @@
 """Checkpoints on disk: written so that a crash at any moment leaves the last whole one, read without running code in them.
 
 `last.pt` is the newest, `best.pt` the best on validation, `step-*.pt` a thinned handful on the way (forks start there).
-`meta.json`, written last, tells without torch what `last.pt` is.
+`meta.json`, written last, tells without torch what `last.pt` is. torch writes a zip file with a CRC-32 of each part but
+doesn't check it; here it is checked at every reading, so a flipped bit is found before it trains on.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,8 +17,8 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
+from sslcore.files import keep_file
 from sslcore.keyframes import crowded
-from sslcore.store import write_atomically
 
 KEPT = 8  # checkpoints on the way, evenly spread
 LAST, BEST, META = "last.pt", "best.pt", "meta.json"
@@ -27,10 +29,15 @@ class CheckpointError(ValueError):
 
 
 def save(folder: Path, state: dict[str, Any], name: str = LAST, meta: dict[str, Any] | None = None) -> None:
-    """Write a checkpoint atomically, then its meta.json."""
-    write_atomically(folder / name, lambda path: torch.save(state, path))
+    """Write a checkpoint atomically, then its meta.json. StoreError if the disk is full; what was there stays."""
+    keep_file(folder / name, lambda path: _dump(state, path))
     if meta is not None:
-        write_atomically(folder / META, lambda path: path.write_text(json.dumps(meta, indent=1)))
+        keep_file(folder / META, lambda path: path.write_text(json.dumps(meta, indent=1)))
+
+
+def _dump(state: dict[str, Any], path: Path) -> None:
+    with open(path, "wb") as file:  # given a path instead, torch doesn't say that the disk is full
+        torch.save(state, file)
 
 
 def last(folder: Path) -> Path:
@@ -49,12 +56,55 @@ def load(path: Path) -> dict[str, Any]:
 def read(file: BinaryIO, what: str) -> dict[str, Any]:
     """The same from an open file; `what` it is called in the CheckpointError."""
     try:
+        with zipfile.ZipFile(file) as parts:
+            if damaged := parts.testzip():
+                raise ValueError(f"its part {damaged} is damaged")
+        file.seek(0)
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a truncated or foreign file
+    except Exception as error:  # zipfile and torch raise many kinds for a truncated or foreign file
         raise CheckpointError(f"{what} can't be read: {error}".splitlines()[0]) from error
     if not isinstance(state, dict) or "step" not in state:
         raise CheckpointError(f"{what} is not one of SSL Lab's")
     return state
+
+
+def newest(folder: Path) -> tuple[dict[str, Any] | None, list[Path]]:
+    """Return the state of a run's newest whole checkpoint, None before the first, and the damaged files that were passed over.
+
+    CheckpointError if there are only damaged ones.
+    """
+    damaged: list[Path] = []
+    found: dict[str, Any] | None = None
+    problem: CheckpointError | None = None
+    for path in (folder / LAST, *sorted(folder.glob("step-*.pt"), reverse=True), folder / BEST):
+        if found and path.name != BEST:
+            continue  # the newest kept one is older than `last.pt`, and so on; the best may be newer than those
+        try:
+            state = load(path)
+        except FileNotFoundError:
+            continue
+        except CheckpointError as error:
+            problem = problem or error
+            damaged.append(path)
+            continue
+        if path.name == LAST:
+            return state, []
+        if found is None or state["step"] > found["step"]:
+            found = state
+    if found is None and problem is not None:
+        raise CheckpointError(
+            f"{problem}; no whole one is left: put a copy back, or move the damaged away to begin the run again"
+        )
+    return found, damaged
+
+
+def set_aside(path: Path) -> Path:
+    """Give a damaged file another name, so that it is neither used nor overwritten; return its new place."""
+    number, target = 1, path.with_name(f"{path.name}.damaged")
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{path.name}.damaged-{number}")
+    return path.rename(target)
 
 
 def keep(folder: Path, state: dict[str, Any], step: int) -> None:

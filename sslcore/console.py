@@ -11,6 +11,7 @@ from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore import sweep
 from sslcore.lab import Lab
+from sslcore.store import StoreError
 from sslcore.sweep import Cell
 
 POLL = 0.1  # seconds between two looks at the run
@@ -46,10 +47,16 @@ def sentence(run: ev.Run) -> str:
 
 
 def follow(lab: Lab, run_id: str, quiet: bool) -> ev.Run:
-    """Wait until the run rests, with a bar where a person looks; Ctrl-C stops the run with a checkpoint."""
+    """Wait until the run rests, with a bar where a person looks; Ctrl-C stops the run with a checkpoint.
+
+    StoreError if the store can no longer be written: the run is found interrupted later.
+    """
     bar = _Bar(quiet)
     while True:
         try:
+            if lab.trouble:
+                bar.close()
+                raise StoreError(lab.trouble)
             run = lab.store.run(run_id)
             bar.show(run)
             # Queued here, or at work: go on waiting. Queued in another, living process: not ours to wait for, but we follow it.

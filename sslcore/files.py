@@ -1,12 +1,16 @@
-"""Files that are whole or not there. Standard library only."""
+"""Files that are whole or not there, whatever happens in the middle. Standard library only."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from sslcore.database import StoreError
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
@@ -18,4 +22,21 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
             os.fsync(file.fileno())
         os.replace(temp, path)
     finally:
-        temp.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder that can't be written holds none, either
+            temp.unlink(missing_ok=True)
+
+
+def keep_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """`write_atomically` for a run's own file: a full disk or a read-only folder is a StoreError, one sentence."""
+    try:
+        write_atomically(path, write)
+    except OSError as error:
+        full = "; make room, then go on" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise StoreError(f"{path} can't be written: {error.strerror or error}{full}") from error
+
+
+def sweep_up(folder: Path) -> None:
+    """Remove what a killed process left half written in a run's folder; only its new owner may call this."""
+    for half in (*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")):
+        with contextlib.suppress(OSError):
+            half.unlink()

@@ -6,17 +6,21 @@ model thought of them at step 120, the thresholds, and the predictions on the wh
 
 from __future__ import annotations
 
-import zipfile
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from sslcore.store import write_atomically
+from sslcore.files import keep_file
 
 MOST = 64
 FOLDER, PROBE = "keyframes", "probe.npz"
 Arrays = dict[str, np.ndarray]
+
+
+class KeyframeError(ValueError):
+    """A keyframe that can't be read; the message names the file."""
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -24,8 +28,9 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         with open(temp, "wb") as file:
             np.savez_compressed(file, **dict(arrays))  # type: ignore[arg-type]
 
-    path.parent.mkdir(exist_ok=True)
-    write_atomically(path, dump)
+    with contextlib.suppress(OSError):  # a full disk: the writing says so
+        path.parent.mkdir(exist_ok=True)
+    keep_file(path, dump)
 
 
 def write_probe(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -74,7 +79,7 @@ def probe(folder: Path) -> Arrays:
 def load(folder: Path, step: int, only: Sequence[str] | None = None) -> Arrays:
     """Return the arrays of one keyframe, or `only` some of them; `sslcore.probe` says which there are.
 
-    FileNotFoundError if it has been thinned away.
+    FileNotFoundError if it has been thinned away, KeyframeError if it is damaged.
     """
     return _read(folder / FOLDER / f"{step:09d}.npz", only)
 
@@ -83,7 +88,8 @@ def _read(path: Path, only: Sequence[str] | None = None) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files if only is None or name in only}
-    except (zipfile.BadZipFile, EOFError, ValueError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"keyframe {path.name} of run {path.parent.parent.name} can't be read: {error}") from error
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy raise many kinds for a truncated or damaged file
+        problem = f"keyframe {path.name} of run {path.parent.parent.name} can't be read: {error}"
+        raise KeyframeError(problem.splitlines()[0]) from error

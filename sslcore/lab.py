@@ -39,6 +39,7 @@ class Lab:
         self.store, self.polite = store, polite
         self._wake, self._leave_now = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
+        self.trouble = ""  # one sentence while the store can't be written and so can't tell it itself
         self._lock = threading.Lock()
         store.reconcile()
         atexit.register(self.close)
@@ -67,7 +68,12 @@ class Lab:
         orphan = run.state == ev.QUEUED and not (run.host == HOST and alive(run.pid, run.process))
         if run.state in ev.RESUMABLE or orphan:
             values = {"until": until, "queued": time.time(), "error": "", "ended": None, **owner()}
-            self.store.move(run.id, ev.QUEUED, only_from=[run.state], **values)
+            of = {
+                "host": run.host,
+                "pid": run.pid,
+                "process": run.process,
+            }  # two who ask at once: the second is told no
+            self.store.move(run.id, ev.QUEUED, only_from=[run.state], only_of=of, **values)
             self._work()
 
     def step(self, run_id: str, steps: int = 1) -> None:
@@ -136,12 +142,16 @@ class Lab:
             with contextlib.suppress(OSError, AttributeError):  # lower priority where the system allows it
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         while not self._leave_now.is_set():
-            waiting = self.store.waiting()
-            if waiting:
-                self._train(waiting[0])
-            else:
-                self._wake.wait(1.0)
-                self._wake.clear()
+            try:
+                waiting = self.store.waiting()
+                if waiting:
+                    self._train(waiting[0])
+                    continue
+                self.trouble = ""
+            except StoreError as problem:  # a full disk, a damaged file: the thread must outlive it
+                self.trouble = str(problem)
+            self._wake.wait(1.0)
+            self._wake.clear()
 
     def _train(self, run_id: str) -> None:
         """Train a run until it rests; one of a race in turn with the others of it, whenever those are queued."""
@@ -156,13 +166,27 @@ class Lab:
                 going[each], state, error = self._turn(each, going[each], TURN if race else None)
                 if state is not None:
                     del going[each]
-                    with contextlib.suppress(StoreError):  # deleted meanwhile
-                        self.store.move(each, state, only_from=ev.ACTIVE, ended=time.time(), error=error, until=None)
+                    self._rest(each, state, error)
         _free_memory()
 
     def _take(self, run_id: str) -> bool:
         now = time.time()
-        return self.store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED], started=now, heartbeat=now)
+        return self.store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED], only_of=owner(), started=now, heartbeat=now)
+
+    def _rest(self, run_id: str, state: str, error: str) -> None:
+        """Write down how a run ended, unless it was deleted or taken over; where the disk is full, as soon as it no longer is."""
+        while True:
+            try:
+                # One that was taken for dead from elsewhere, and that nobody has resumed, is still ours.
+                ours = (*ev.ACTIVE, ev.INTERRUPTED)
+                ended: dict[str, Any] = {"ended": time.time(), "error": error, "until": None}
+                self.store.move(run_id, state, only_from=ours, only_of=owner(), **ended)
+                self.trouble = ""
+                return
+            except StoreError as problem:
+                self.trouble = f"run {run_id} is {state}, but that can't be written down: {problem}"
+                if self._leave_now.wait(1.0):
+                    return  # it will be found interrupted
 
     def _turn(self, run_id: str, stay: Stay | None, steps: int | None) -> tuple[Stay | None, str | None, str]:
         """Give a run its steps; return it with the state in which it is left, None to go on, and why if it is a bad one."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -46,6 +47,7 @@ class Recorder:
         self.window_began = self.arrays_at = self.saved_at = now
         self.save_cost = 0.0
         self.summary: dict[str, Any] = store.run(run_id).summary
+        self.again = _set_since(store.events(run_id), trainer.step)
         steps, evals = trainer.config.train.steps, trainer.config.train.evals
         self.eval_steps = (
             {max(1, round(steps * k / evals)) for k in range(1, evals + 1)}
@@ -222,15 +224,29 @@ class Recorder:
 
     def obey(self) -> str | None:
         """Carry out the waiting commands; return the state in which the run is to be left, if any."""
-        leave = None
-        for command in self.store.take(self.run_id):
+        leave, step = None, self.trainer.step
+        for event in [event for event in self.again if event.step == step]:
+            self._set(event.data)
+        for command in self.store.take(self.run_id, step):
             if command.name == "set":
-                self.trainer.change(command.value)
-                self.store.update(self.run_id, config=cfg.to_dict(self.trainer.config), changed=True)
+                self._set(command.value)
+                self.again = [event for event in self.again if not event.data.keys() & command.value.keys()]
             else:
                 leave = {"pause": ev.PAUSED, "stop": ev.STOPPED}[command.name]
-            self.store.add_event(self.run_id, self.trainer.step, command.name, command.value)
         return leave
+
+    def _set(self, changes: dict[str, Any]) -> None:
+        self.trainer.change(changes)
+        self.store.update(self.run_id, config=cfg.to_dict(self.trainer.config), changed=True)
+
+
+def _set_since(events: Sequence[ev.Event], step: int) -> list[ev.Event]:
+    """Return what was set after the checkpoint of `step` was written and before the process died: it must act again, at its steps.
+
+    What a fork took over from its parent lies before the fork and in its checkpoint.
+    """
+    own = max((number for number, event in enumerate(events) if event.kind == "fork"), default=-1)
+    return [event for event in events[own + 1 :] if event.kind == "set" and event.step >= step]
 
 
 def parts(trainer: Trainer) -> dict[str, tuple[Tensor, Tensor]]:

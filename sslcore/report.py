@@ -16,11 +16,12 @@ from sslcore import events as ev
 from sslcore import report_charts as charts
 from sslcore import report_parts as part
 from sslcore.archive import TransferError
+from sslcore.files import write_atomically
 from sslcore.outgoing import versions
 from sslcore.palette import class_color, class_dash
 from sslcore.report_charts import esc, percent
 from sslcore.report_style import STYLE
-from sslcore.store import Store, write_atomically
+from sslcore.store import Store
 from sslcore.svg import Line, sample
 
 NOTHING = np.zeros(0)

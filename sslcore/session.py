@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import torch
 
 from sslcore import checkpoint, data, keyframes
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.evaluate import evaluate
+from sslcore.files import sweep_up
 from sslcore.recorder import Recorder
 from sslcore.store import Store
 from sslcore.trainer import Trainer, choose_device, prepare_thread
+
+
+class OutOfMemory(ValueError):
+    """The memory of the device ran out; the message says what to lower."""
 
 
 class Stay:
@@ -21,17 +30,20 @@ class Stay:
     def __init__(self, store: Store, run_id: str) -> None:
         """Load all that the run needs. Raises ConfigError, DataError, CheckpointError; the run's files stay as they are."""
         run, folder = store.run(run_id), store.folder(run_id)
-        state: dict[str, Any] | None = None
-        if (folder / checkpoint.LAST).exists():
-            state = checkpoint.load(folder / checkpoint.LAST)
+        sweep_up(folder)
+        state, damaged = checkpoint.newest(folder)
         config = cfg.from_dict(state["config"] if state else run.config)
         self.until = run.until
         self.threads = prepare_thread(state["threads"] if state else config.train.threads)
 
         images = data.load(config.data, _progress(store, run_id, run.summary))
-        self.trainer = trainer = Trainer(config, images, choose_device(config.train.device))
-        if state:
-            trainer.load_state_dict(state)
+        with _enough_memory(config):
+            self.trainer = trainer = Trainer(config, images, choose_device(config.train.device))
+            if state:
+                trainer.load_state_dict(state)
+        for path in damaged:
+            moved = {"file": path.name, "kept as": checkpoint.set_aside(path).name}
+            store.add_event(run_id, trainer.step, "damaged", moved)
         store.rewind(run_id, trainer.step)
         keyframes.drop_after(folder, trainer.step)
         checkpoint.drop_after(folder, trainer.step)
@@ -45,7 +57,7 @@ class Stay:
         """Take `steps` steps, or all that are left, in the calling thread; return the state in which the run is left, None to go on.
 
         A checkpoint stands behind each state. `leave_now` (the process is ending) leaves the run `interrupted`. Raises
-        Diverged or whatever went wrong; the last good checkpoint stays.
+        Diverged, OutOfMemory, StoreError (a full disk) or whatever went wrong; the last good checkpoint stays.
         """
         prepare_thread(self.threads)
         trainer, recorder = self.trainer, self.recorder
@@ -59,8 +71,9 @@ class Stay:
             if leave:
                 recorder.save()
                 return leave
-            output, u_index = trainer.train_step()
-            recorder.after_step(output, u_index)
+            with _enough_memory(trainer.config):
+                output, u_index = trainer.train_step()
+                recorder.after_step(output, u_index)
         if trainer.step < end:
             recorder.rest()
             return None
@@ -73,6 +86,23 @@ def train_run(store: Store, run_id: str, leave_now: threading.Event) -> str:
     state = Stay(store, run_id).advance(leave_now)
     assert state is not None
     return state
+
+
+@contextmanager
+def _enough_memory(config: cfg.RunConfig) -> Iterator[None]:
+    """Turn what torch raises when the memory of the device is used up into a sentence that says what to lower."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "can't allocate memory" not in str(error):
+            raise
+        width = "model.widen_factor" if config.model.net == "wrn" else "model.width"
+        lower = " or ".join(
+            f"{name} ({value})"
+            for name, spec, value in cfg.walk(config)
+            if name in ("train.batch", "method.mu", "method.views", width) and value > spec.metadata["low"]
+        )
+        raise OutOfMemory(f"the memory for training ran out; start again with a lower {lower}") from error
 
 
 def _progress(store: Store, run_id: str, summary: dict[str, Any]) -> data.Progress:

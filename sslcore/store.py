@@ -11,10 +11,8 @@ import os
 import secrets
 import shutil
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,81 +21,17 @@ import numpy as np
 
 from sslcore import config as cfg
 from sslcore import events as ev
-from sslcore.files import write_atomically as write_atomically
+from sslcore.database import Database
+from sslcore.database import StoreError as StoreError
+from sslcore.files import keep_file
 from sslcore.process import HOST, alive, process_mark
-from sslcore.schema import SCHEMA, SCHEMA_VERSION
 
 COLUMNS = tuple(ev.Run.__dataclass_fields__)
 WRITABLE = frozenset(COLUMNS) - {"id", "created", "method", "data", "labels", "seed", "preset"}
 
 
-class StoreError(ValueError):
-    """A run that isn't there, or a store that can't be used; one sentence."""
-
-
-class Store:
+class Store(Database):
     """All runs below one root folder."""
-
-    def __init__(self, root: Path | str) -> None:
-        self.root = Path(root).expanduser().resolve()
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            self._local = threading.local()
-            with self._transaction() as db:
-                version = db.execute("PRAGMA user_version").fetchone()[0]
-                if version > SCHEMA_VERSION:
-                    raise StoreError(
-                        f"{self.root / 'lab.db'} was written by a newer version of SSL Lab (schema {version})"
-                    )
-                for statement in SCHEMA.split(";\n"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"the run folder {self.root} can't be used: {error}") from error
-
-    # -- connections ---------------------------------------------------------------------------------------------------
-
-    def _connection(self) -> sqlite3.Connection:
-        """One connection a thread: SQLite's own locks do the rest."""
-        db: sqlite3.Connection | None = getattr(self._local, "db", None)
-        if db is None:
-            db = sqlite3.connect(self.root / "lab.db", timeout=20.0, isolation_level=None)
-            db.row_factory = sqlite3.Row
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
-            self._local.db = db
-        return db
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        db = self._connection()
-        db.execute("BEGIN IMMEDIATE")  # take the write lock now: a read that turns into a write can fail at once
-        try:
-            yield db
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
-
-    @contextmanager
-    def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """Read as of one moment, while others go on writing: for an export."""
-        db = self._connection()
-        db.execute("BEGIN")
-        try:
-            yield db
-        finally:
-            db.execute("COMMIT")
-
-    @contextmanager
-    def attached(self, path: Path) -> Iterator[sqlite3.Connection]:
-        """A transaction, all or nothing, in which the SQLite file `path` can be read as `incoming`: a whole run at once."""
-        self._connection().execute("ATTACH ? AS incoming", (str(path),))
-        try:
-            with self._transaction() as db:
-                yield db
-        finally:
-            self._connection().execute("DETACH incoming")
 
     def folder(self, run_id: str) -> Path:
         return self.root / run_id
@@ -118,40 +52,54 @@ class Store:
         run_id = new_id(config.method.name, config.data.labels, config.train.seed)
         raw = cfg.to_dict(config)
         now = time.time()
-        self.folder(run_id).mkdir()
-        write_atomically(self.folder(run_id) / "config.json", lambda path: path.write_text(json.dumps(raw, indent=1)))
         row = {
             "id": run_id, "name": name or run_id, "note": note, "state": state, "preset": preset, "method": config.method.name,
             "data": config.data.source, "labels": config.data.labels, "seed": config.train.seed, "steps": config.train.steps,
             "created": now, "queued": now, "config": json.dumps(raw), "summary": json.dumps({"race": race} if race else {}), **owner(),
         }  # fmt: skip
-        with self._transaction() as db:
-            db.execute(f"INSERT INTO runs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
-            _add_event(db, run_id, 0, "state", {"state": state})
+        try:
+            self._make_folder(run_id, raw)
+            with self._transaction() as db:
+                columns, marks = ", ".join(row), ", ".join("?" * len(row))
+                db.execute(f"INSERT INTO runs ({columns}) VALUES ({marks})", tuple(row.values()))
+                _add_event(db, run_id, 0, "state", {"state": state})
+        except StoreError:
+            shutil.rmtree(self.folder(run_id), ignore_errors=True)
+            raise
         return run_id
+
+    def _make_folder(self, run_id: str, raw: dict[str, Any]) -> None:
+        folder = self.folder(run_id)
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise StoreError(f"{folder} can't be made: {error.strerror or error}") from error
+        keep_file(folder / "config.json", lambda path: path.write_text(json.dumps(raw, indent=1)))
 
     def runs(self) -> list[ev.Run]:
         """Every run, newest first."""
-        rows = self._connection().execute(f"SELECT {', '.join(COLUMNS)} FROM runs ORDER BY created DESC, id")
-        return [_run(row) for row in rows]
+        with self._reading() as db:
+            rows = db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs ORDER BY created DESC, id")
+            return [_run(row) for row in rows]
 
     def at_work(self) -> list[tuple[str, str]]:
         """(id, state) of the runs that are queued or active, newest first; cheap enough to be asked every second."""
         states = (ev.QUEUED, *ev.ACTIVE)
         asked = f"SELECT id, state FROM runs WHERE state IN ({', '.join('?' * len(states))}) ORDER BY created DESC, id"
-        return [(row["id"], row["state"]) for row in self._connection().execute(asked, states)]
+        with self._reading() as db:
+            return [(row["id"], row["state"]) for row in db.execute(asked, states)]
 
     def run(self, run_id: str) -> ev.Run:
         """One run by its id or a unique beginning of it; StoreError if there is none."""
-        db = self._connection()
-        row = db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs WHERE id = ?", (run_id,)).fetchone()
-        if row is None:
-            ids = [r["id"] for r in db.execute("SELECT id FROM runs WHERE substr(id, 1, ?) = ?", (len(run_id), run_id))]
-            if not run_id or len(ids) != 1:
-                problem = "no run is called" if not ids or not run_id else f"{len(ids)} runs begin with"
-                raise StoreError(f"{problem} {run_id[:80]!r}; `python -m sslcore runs` lists them")
-            return self.run(ids[0])
-        return _run(row)
+        with self._reading() as db:
+            row = db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs WHERE id = ?", (run_id,)).fetchone()
+            if row is not None:
+                return _run(row)
+            found = db.execute("SELECT id FROM runs WHERE substr(id, 1, ?) = ?", (len(run_id), run_id)).fetchall()
+        if not run_id or len(found) != 1:
+            problem = "no run is called" if not found or not run_id else f"{len(found)} runs begin with"
+            raise StoreError(f"{problem} {run_id[:80]!r}; `python -m sslcore runs` lists them")
+        return self.run(found[0]["id"])
 
     def update(self, run_id: str, **values: Any) -> None:
         """Write columns of a run; dicts become JSON."""
@@ -161,17 +109,28 @@ class Store:
         with self._transaction() as db:
             db.execute(f"UPDATE runs SET {', '.join(f'{key} = ?' for key in values)} WHERE id = ?", (*cells, run_id))
 
-    def move(self, run_id: str, to: str, *, only_from: Sequence[str], command: str = "", **values: Any) -> bool:
+    def move(
+        self,
+        run_id: str,
+        to: str,
+        *,
+        only_from: Sequence[str],
+        only_of: Mapping[str, Any] | None = None,
+        command: str = "",
+        **values: Any,
+    ) -> bool:
         """Change the state if it is one of `only_from`, leave a command and note it, in one transaction; return whether it was.
 
+        `only_of`: and only while the run belongs to this owner, as `owner` tells it: of two who ask at once, one is told no.
         A run that comes to rest forgets the pause and stop commands that nobody took: they must not meet its next start.
         """
         cells = [json.dumps(value) if isinstance(value, dict) else value for value in values.values()]
         with self._transaction() as db:
-            marks = ", ".join("?" * len(only_from))
+            marks, theirs = ", ".join("?" * len(only_from)), only_of or {}
             done = db.execute(
-                f"UPDATE runs SET state = ?{''.join(f', {key} = ?' for key in values)} WHERE id = ? AND state IN ({marks})",
-                (to, *cells, run_id, *only_from),
+                f"UPDATE runs SET state = ?{''.join(f', {key} = ?' for key in values)} "
+                f"WHERE id = ? AND state IN ({marks}){''.join(f' AND {key} = ?' for key in theirs)}",
+                (to, *cells, run_id, *only_from, *theirs.values()),
             ).rowcount
             if done:
                 step = db.execute("SELECT step FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
@@ -188,21 +147,25 @@ class Store:
 
         Runs of a dead process don't start by themselves.
         """
-        rows = self._connection().execute(
-            "SELECT id, summary FROM runs WHERE state = 'queued' AND host = ? AND pid = ? AND process = ? ORDER BY queued, created",
-            (HOST, os.getpid(), process_mark(os.getpid())),
-        )  # fmt: skip
-        return [row["id"] for row in rows if not race or _parsed(row["summary"]).get("race") == race]
+        # By the order of the events, not by the clock: it may have been set back since the first of them waits.
+        since = "SELECT MAX(events.id) FROM events WHERE events.run = runs.id AND kind = 'state'"
+        asked = f"SELECT id, summary FROM runs WHERE state = 'queued' AND host = ? AND pid = ? AND process = ? ORDER BY ({since})"
+        with self._reading() as db:
+            rows = db.execute(asked, tuple(owner().values())).fetchall()
+            return [row["id"] for row in rows if not race or _parsed(row["summary"]).get("race") == race]
 
     def reconcile(self) -> list[str]:
         """Mark active runs whose process is dead as interrupted; return their ids. A stale heartbeat counts elsewhere."""
         found = []
         marks = ", ".join("?" * len(ev.ACTIVE))
-        rows = self._connection().execute(f"SELECT {', '.join(COLUMNS)} FROM runs WHERE state IN ({marks})", ev.ACTIVE)
-        for run in [_run(row) for row in rows]:
+        with self._reading() as db:
+            rows = db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs WHERE state IN ({marks})", ev.ACTIVE)
+            active = [_run(row) for row in rows]
+        for run in active:
             stale = time.time() - (run.heartbeat or run.created) > 120
             dead = not alive(run.pid, run.process) if run.host == HOST else stale
-            if dead and self.move(run.id, ev.INTERRUPTED, only_from=ev.ACTIVE, ended=time.time()):
+            of = {"host": run.host, "pid": run.pid, "process": run.process}  # not of one who has resumed it since
+            if dead and self.move(run.id, ev.INTERRUPTED, only_from=ev.ACTIVE, only_of=of, ended=time.time()):
                 found.append(run.id)
         return found
 
@@ -222,7 +185,10 @@ class Store:
     def log(
         self, run_id: str, points: Sequence[ev.MetricPoint], arrays: Sequence[ev.ArrayPoint] = (), **values: Any
     ) -> None:
-        """Append points and arrays and write columns of the run, with a heartbeat, in one transaction."""
+        """Append points and arrays and write columns of the run, with a heartbeat, in one transaction.
+
+        StoreError if the run was deleted or another process has taken it over: nothing is written then.
+        """
         values["heartbeat"] = time.time()
         cells = [json.dumps(value) if isinstance(value, dict) else value for value in values.values()]
         with self._transaction() as db:
@@ -238,7 +204,15 @@ class Store:
                     "INSERT INTO arrays SELECT ?1, ?2, COALESCE(MAX(seq) + 1, 0), ?3, ?4, ?5 FROM arrays WHERE run = ?1 AND name = ?2",
                     (run_id, array.name, array.step, array.seconds, blob),
                 )
-            db.execute(f"UPDATE runs SET {', '.join(f'{key} = ?' for key in values)} WHERE id = ?", (*cells, run_id))
+            mine = owner()
+            done = db.execute(
+                f"UPDATE runs SET {', '.join(f'{key} = ?' for key in values)} WHERE id = ?{''.join(f' AND {key} = ?' for key in mine)}",
+                (*cells, run_id, *mine.values()),
+            ).rowcount
+            if not done:
+                raise StoreError(
+                    f"run {run_id} is no longer this process's: it was deleted, or taken over by another one"
+                )
 
     def rewind(self, run_id: str, step: int) -> None:
         """Forget what was logged after `step`: a resumed run logs it again."""
@@ -258,18 +232,20 @@ class Store:
     def version(self, run_id: str) -> tuple[int, int]:
         """Two counters that grow whenever the run has new points: a cheap "is there anything new?"."""
         last = "SELECT COALESCE(MAX(seq) + 1, 0) FROM points WHERE run = ? AND series = ?"
-        row = self._connection().execute(f"SELECT ({last}), ({last})", (run_id, ev.TRAIN, run_id, ev.EVAL)).fetchone()
+        with self._reading() as db:
+            row = db.execute(f"SELECT ({last}), ({last})", (run_id, ev.TRAIN, run_id, ev.EVAL)).fetchone()
         return (row[0], row[1])
 
     def points_from(
         self, run_id: str, series: str, number: int, most: int
     ) -> list[tuple[int, float, dict[str, float]]]:
         """(step, seconds, metrics) of at most `most` points of a series from the `number`-th on, none passed over."""
-        rows = self._connection().execute(
-            "SELECT step, seconds, metrics FROM points WHERE run = ? AND series = ? AND seq >= ? ORDER BY seq LIMIT ?",
-            (run_id, series, number, most),
-        ).fetchall()  # fmt: skip
-        metrics = json.loads("[" + ",".join(row["metrics"] for row in rows) + "]")  # in one go: a third of the time
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT step, seconds, metrics FROM points WHERE run = ? AND series = ? AND seq >= ? ORDER BY seq LIMIT ?",
+                (run_id, series, number, most),
+            ).fetchall()
+            metrics = json.loads("[" + ",".join(row["metrics"] for row in rows) + "]")  # in one go: a third of the time
         return [(row["step"], row["seconds"], values) for row, values in zip(rows, metrics, strict=True)]
 
     def points(self, run_id: str, series: str, limit: int = 800) -> dict[str, np.ndarray]:
@@ -277,10 +253,11 @@ class Store:
 
         The stride is the smallest power of two that leaves at most `limit` points, so a growing curve doesn't wobble.
         """
-        rows = [
-            (row["step"], row["seconds"], json.loads(row["cell"]))
-            for row in self._thinned("points", "series", "metrics", run_id, series, limit)
-        ]
+        with self._reading() as db:
+            rows = [
+                (row["step"], row["seconds"], json.loads(row["cell"]))
+                for row in _thinned(db, "points", "series", "metrics", run_id, series, limit)
+            ]
         names = list(dict.fromkeys(name for _, _, metrics in rows for name in metrics))
         columns = {
             "step": np.array([row[0] for row in rows], np.int64),
@@ -293,31 +270,17 @@ class Store:
     def all_points(self, run_id: str) -> Iterator[tuple[str, int, float, str]]:
         """Yield every point of a run, unthinned: (series, step, seconds, metrics as JSON), series after series."""
         query = "SELECT series, step, seconds, metrics FROM points WHERE run = ? ORDER BY series DESC, seq"
-        return map(tuple, self._connection().execute(query, (run_id,)))
+        with self._reading() as db:
+            yield from map(tuple, db.execute(query, (run_id,)))
 
     def arrays(self, run_id: str, name: str, limit: int = 800) -> tuple[np.ndarray, np.ndarray]:
         """Return (steps (n,), values (n, C)) of a per-class vector, thinned like `points`."""
-        rows = list(self._thinned("arrays", "name", "data", run_id, name, limit))
+        with self._reading() as db:
+            rows = list(_thinned(db, "arrays", "name", "data", run_id, name, limit))
         values = [np.frombuffer(row["cell"], "<f4") for row in rows]
         return np.array([row["step"] for row in rows], np.int64), np.stack(values) if values else np.zeros(
             (0, 0), np.float32
         )
-
-    def _thinned(self, table: str, key: str, cell: str, run_id: str, name: str, limit: int) -> Iterator[sqlite3.Row]:
-        db = self._connection()
-        last = db.execute(f"SELECT MAX(seq) FROM {table} WHERE run = ? AND {key} = ?", (run_id, name)).fetchone()[0]
-        if last is None:
-            return iter(())
-        stride = 1
-        while last // stride + 2 > limit:
-            stride *= 2
-        # The wanted seqs are generated and looked up by key: the cost is that of what is read, however long the run.
-        rows = f"""
-            WITH RECURSIVE wanted(seq) AS (
-                SELECT 0 UNION ALL SELECT MIN(seq + {stride}, {last}) FROM wanted WHERE seq < {last})
-            SELECT t.step, t.seconds, t.{cell} AS cell FROM wanted
-            JOIN {table} t ON t.run = ? AND t.{key} = ? AND t.seq = wanted.seq ORDER BY t.seq"""
-        return db.execute(rows, (run_id, name))
 
     # -- commands and events -------------------------------------------------------------------------------------------
 
@@ -326,17 +289,21 @@ class Store:
         with self._transaction() as db:
             _post(db, run_id, name, value or {})
 
-    def take(self, run_id: str) -> list[ev.Command]:
-        """Return the waiting commands, oldest first, and mark them taken."""
-        db = self._connection()
-        if db.execute("SELECT 1 FROM commands WHERE run = ? AND taken IS NULL LIMIT 1", (run_id,)).fetchone() is None:
-            return []
+    def take(self, run_id: str, step: int) -> list[ev.Command]:
+        """Return the waiting commands, oldest first, mark them taken and note each as an event of `step`, all at once."""
+        waiting = "SELECT 1 FROM commands WHERE run = ? AND taken IS NULL LIMIT 1"
+        with self._reading() as db:
+            if db.execute(waiting, (run_id,)).fetchone() is None:
+                return []
         with self._transaction() as db:
             rows = db.execute(
                 "SELECT id, name, value FROM commands WHERE run = ? AND taken IS NULL ORDER BY id", (run_id,)
             ).fetchall()
             db.execute("UPDATE commands SET taken = ? WHERE run = ? AND taken IS NULL", (time.time(), run_id))
-        return [ev.Command(row["id"], row["name"], json.loads(row["value"])) for row in rows]
+            found = [ev.Command(row["id"], row["name"], json.loads(row["value"])) for row in rows]
+            for command in found:
+                _add_event(db, run_id, step, command.name, command.value)
+        return found
 
     def add_event(self, run_id: str, step: int, kind: str, data: dict[str, Any]) -> None:
         with self._transaction() as db:
@@ -344,14 +311,14 @@ class Store:
 
     def last_event(self, run_id: str) -> int:
         """A number that grows with every event of a run; 0 before the first."""
-        row = self._connection().execute("SELECT COALESCE(MAX(id), 0) FROM events WHERE run = ?", (run_id,)).fetchone()
+        with self._reading() as db:
+            row = db.execute("SELECT COALESCE(MAX(id), 0) FROM events WHERE run = ?", (run_id,)).fetchone()
         return int(row[0])
 
     def events(self, run_id: str) -> list[ev.Event]:
-        rows = self._connection().execute(
-            "SELECT step, time, kind, data FROM events WHERE run = ? ORDER BY id", (run_id,)
-        )
-        return [ev.Event(row["step"], row["time"], row["kind"], json.loads(row["data"])) for row in rows]
+        with self._reading() as db:
+            rows = db.execute("SELECT step, time, kind, data FROM events WHERE run = ? ORDER BY id", (run_id,))
+            return [ev.Event(row["step"], row["time"], row["kind"], json.loads(row["data"])) for row in rows]
 
 
 def new_id(method: str, labels: int, seed: int) -> str:
@@ -380,10 +347,31 @@ def _post(db: sqlite3.Connection, run_id: str, name: str, value: dict[str, Any])
 
 def _run(row: sqlite3.Row) -> ev.Run:
     values = dict(row)
-    values["config"] = {section: dict(settings) for section, settings in _parsed(values["config"]).items()}
-    values["summary"] = dict(_parsed(values["summary"]))
+    try:
+        values["config"] = {section: dict(settings) for section, settings in _parsed(values["config"]).items()}
+        values["summary"] = dict(_parsed(values["summary"]))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StoreError(f"the row of run {values['id']} in the store is damaged; put a copy of lab.db back") from error
     values["changed"] = bool(values["changed"])
     return ev.Run(**values)
+
+
+def _thinned(
+    db: sqlite3.Connection, table: str, key: str, cell: str, run_id: str, name: str, limit: int
+) -> Iterator[sqlite3.Row]:
+    last = db.execute(f"SELECT MAX(seq) FROM {table} WHERE run = ? AND {key} = ?", (run_id, name)).fetchone()[0]
+    if last is None:
+        return iter(())
+    stride = 1
+    while last // stride + 2 > limit:
+        stride *= 2
+    # The wanted seqs are generated and looked up by key: the cost is that of what is read, however long the run.
+    rows = f"""
+        WITH RECURSIVE wanted(seq) AS (
+            SELECT 0 UNION ALL SELECT MIN(seq + {stride}, {last}) FROM wanted WHERE seq < {last})
+        SELECT t.step, t.seconds, t.{cell} AS cell FROM wanted
+        JOIN {table} t ON t.run = ? AND t.{key} = ? AND t.seq = wanted.seq ORDER BY t.seq"""
+    return db.execute(rows, (run_id, name))
 
 
 @lru_cache(maxsize=2048)

@@ -23,7 +23,8 @@ from sslcore import archive, incoming, incoming_keyframes, outgoing
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.archive import GIB, MIB, Limits, TransferError
-from sslcore.store import Store, new_id, write_atomically
+from sslcore.files import write_atomically
+from sslcore.store import Store, new_id
 
 TEMP = ".import-"
 STALE = 86_400.0  # seconds after which the rest of an import that was killed is removed

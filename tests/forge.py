@@ -17,7 +17,7 @@ from sslcore import events as ev
 from sslcore import presets
 from sslcore.config import METHOD_NAMES
 from sslcore.session import train_run
-from sslcore.store import Store
+from sslcore.store import Store, owner
 from sslcore.transfer import export_run
 
 Members = dict[str, bytes]
@@ -31,7 +31,7 @@ def train(store: Store, method: str, until: int | None = None, **settings: str) 
 
 
 def go_on(store: Store, run_id: str) -> str:
-    store.move(run_id, ev.RUNNING, only_from=[*ev.RESUMABLE, ev.QUEUED])
+    store.move(run_id, ev.RUNNING, only_from=[*ev.RESUMABLE, ev.QUEUED], **owner())
     state = train_run(store, run_id, threading.Event())
     store.move(run_id, state, only_from=[ev.RUNNING], until=None)
     return run_id

@@ -352,9 +352,8 @@ def test_a_live_setting_is_changed_and_listed_with_its_step(store: Store) -> Non
     at.number_input(key=f"live.{run_id}.method.threshold.0.95").set_value(0.8)
     at.button(key="apply").click().run()
     assert not at.exception and not at.error
-    (posted,) = store.take(run_id)
+    (posted,) = store.take(run_id, 44)
     assert (posted.name, posted.value) == ("set", {"method.threshold": 0.8})
-    store.add_event(run_id, 44, "set", posted.value)
     told = [part.value.replace("\\", "") for part in page(run=run_id).caption if "Changed at" in part.value]
     assert told == ["Changed at step 44: threshold 0.95 \u2192 0.8"]
     marked = charts(page(run=run_id))["chart_loss"]["figure"]["layout"]

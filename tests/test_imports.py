@@ -16,6 +16,8 @@ TORCH_FREE = (
     "presets",
     "events",
     "store",
+    "database",
+    "files",
     "schema",
     "process",
     "keyframes",

@@ -36,7 +36,7 @@ def config(method: str = "flexmatch", **settings: str):  # type: ignore[no-untyp
     return presets.build("smoke", method, {"train.threads": "1", **settings})
 
 
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"

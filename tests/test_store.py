@@ -14,8 +14,9 @@ import pytest
 
 from sslcore import events as ev
 from sslcore import presets
+from sslcore.files import write_atomically
 from sslcore.process import alive, process_mark
-from sslcore.store import Store, StoreError, write_atomically
+from sslcore.store import Store, StoreError
 
 
 @pytest.fixture
@@ -109,12 +110,14 @@ def test_commands_are_taken_once_and_forgotten_at_rest(store: Store) -> None:
     assert not store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED]), "nobody starts it twice"
     store.post(run_id, "set", {"method.threshold": 0.8})
     assert store.move(run_id, ev.PAUSING, only_from=[ev.RUNNING], command="pause")
-    assert [(c.name, c.value) for c in store.take(run_id)] == [("set", {"method.threshold": 0.8}), ("pause", {})]
-    assert store.take(run_id) == []
+    assert [(c.name, c.value) for c in store.take(run_id, 44)] == [("set", {"method.threshold": 0.8}), ("pause", {})]
+    assert store.take(run_id, 44) == []
     store.post(run_id, "pause")
     store.post(run_id, "set", {"method.threshold": 0.7})
     store.move(run_id, ev.PAUSED, only_from=ev.ACTIVE)
-    assert [c.name for c in store.take(run_id)] == ["set"], "an old pause must not meet the next start, a setting must"
+    assert [c.name for c in store.take(run_id, 44)] == ["set"], (
+        "an old pause must not meet the next start, a setting must"
+    )
     assert [e.data["state"] for e in store.events(run_id) if e.kind == "state"] == [
         "queued",
         "running",

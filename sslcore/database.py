@@ -1,0 +1,115 @@
+"""The SQLite file behind the store: one connection a thread, all-or-nothing changes, one sentence for whatever goes wrong.
+
+A full disk, a read-only folder or a damaged file are `StoreError`s that say what to do. A damaged file is never written to.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sslcore.schema import SCHEMA, SCHEMA_VERSION
+
+FILE = "lab.db"
+
+
+class StoreError(ValueError):
+    """A run that isn't there, or a store that can't be used; one sentence."""
+
+
+class Database:
+    """`lab.db` of one folder, made if it isn't there."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root).expanduser().resolve()
+        self._local = threading.local()
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._refuse_emptied()
+            with self._transaction() as db:
+                version = db.execute("PRAGMA user_version").fetchone()[0]
+                if version > SCHEMA_VERSION:
+                    raise StoreError(f"{self.root / FILE} was written by a newer version of SSL Lab (schema {version})")
+                for statement in SCHEMA.split(";\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        except OSError as error:
+            raise StoreError(f"the run folder {self.root} can't be used: {error}") from error
+
+    def _refuse_emptied(self) -> None:
+        """SQLite takes a file of no bytes for a new one: beside runs it is what is left of theirs, and none would be shown."""
+        file = self.root / FILE
+        if file.exists() and not file.stat().st_size and not file.with_name(FILE + "-wal").exists():
+            lost = sum(1 for _ in self.root.glob("*/config.json"))
+            if lost:
+                raise StoreError(
+                    f"{file} is empty although {lost:,} runs have folders here; put a copy of it back, or remove it to begin with no runs"
+                )
+
+    def _connection(self) -> sqlite3.Connection:
+        """One connection a thread: SQLite's own locks do the rest."""
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            db = sqlite3.connect(self.root / FILE, timeout=20.0, isolation_level=None)
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            self._local.db = db
+        return db
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Read; the rows must be used up inside, so that a damaged page or cell is told like anything else."""
+        try:
+            yield self._connection()
+        except (sqlite3.Error, json.JSONDecodeError, UnicodeError) as error:
+            raise self._told(error) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Change all or nothing."""
+        with self._reading() as db:
+            db.execute("BEGIN IMMEDIATE")  # take the write lock now: a read that turns into a write can fail at once
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:  # SQLite has ended it itself where the disk is full
+                    db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read as of one moment, while others go on writing: for an export."""
+        with self._reading() as db:
+            db.execute("BEGIN")
+            try:
+                yield db
+            finally:
+                if db.in_transaction:
+                    db.execute("COMMIT")
+
+    @contextmanager
+    def attached(self, path: Path) -> Iterator[sqlite3.Connection]:
+        """A transaction, all or nothing, in which the SQLite file `path` can be read as `incoming`: a whole run at once."""
+        self._connection().execute("ATTACH ? AS incoming", (str(path),))
+        try:
+            with self._transaction() as db:
+                yield db
+        finally:
+            self._connection().execute("DETACH incoming")
+
+    def _told(self, error: Exception) -> StoreError:
+        """One sentence for what SQLite, or the reading of a cell, complains of."""
+        file, code = self.root / FILE, getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte: the rest is detail
+        if code == sqlite3.SQLITE_FULL:
+            return StoreError(f"{file} can't be written because the disk is full; make room, then go on")
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or not isinstance(error, sqlite3.Error):
+            return StoreError(
+                f"{file} is damaged ({error}); nothing was changed: put a copy of it back, or move it away to begin with no runs"
+            )
+        return StoreError(f"the run folder {self.root} can't be used: {error}")

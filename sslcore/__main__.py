@@ -320,12 +320,29 @@ def _data(args: argparse.Namespace) -> int:
         _print(list(cfg.DATA_SOURCES), args, console.sources())
         return 0
     from sslcore import data
+    from sslcore.data import health
 
-    config = cfg.replace(RunConfig(), {"data.source": args.source}).data
+    zipped = args.source.lower().endswith(".zip")
+    source, notes = _unpacked(Path(args.source)) if zipped else (args.source, ())
+    config = cfg.replace(RunConfig(), {"data.source": source}).data
     images = data.load(config, console.progress(args.json))
-    found = console.describe_images(images)
+    found = {"source": source} | console.describe_images(images)
+    found["notes"] = [*notes, *found["notes"]]
+    found["warnings"] = list(health.examine(images).warnings())
     _print(found, args, "\n".join(f"{name}: {value}" for name, value in found.items()))
     return 0
+
+
+def _unpacked(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Unpack a zip of images into the data cache; return the data source that it is now, and what was left out."""
+    from sslcore.data.zips import unpack_images
+
+    try:
+        with open(path, "rb") as file:
+            done = unpack_images(file, path.name)
+    except OSError as error:
+        raise ConfigError(f"{str(path)[:200]} can't be opened: {error.strerror or error}") from None
+    return f"folder:{done.folder}", done.notes
 
 
 def _print(value: Any, args: argparse.Namespace, text: str) -> None:

@@ -7,8 +7,10 @@ TransferError, one sentence.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import shutil
 import stat
 import time
 import zipfile
@@ -22,6 +24,7 @@ MIB, GIB = 1 << 20, 1 << 30
 CHUNK = MIB
 PIECE = 1 << 16
 READ = 2 * MIB  # at once: the directory of an export has a few kilobytes
+STALE = 86_400.0  # seconds after which the rest of an unpacking that was killed is removed
 SMALL = MIB  # a member that unpacks to less is no bomb, however well it is packed
 
 
@@ -95,7 +98,7 @@ def unpack(source: BinaryIO, folder: Path, most: Callable[[str], int | None], li
     first thing that is wrong; what has been written by then is the caller's to remove.
     """
     try:
-        with zipfile.ZipFile(_Careful(source)) as archive:
+        with zipfile.ZipFile(Careful(source)) as archive:
             infos = _directory(archive, most, limits)
             manifest = _manifest(archive, infos.pop(MANIFEST, None), most(MANIFEST) or 0)
             told = manifest.get("members")
@@ -110,19 +113,19 @@ def unpack(source: BinaryIO, folder: Path, most: Callable[[str], int | None], li
     return manifest
 
 
-class _Careful:
+class Careful:
     """A file whose single reads are bounded: zipfile reads the whole directory at once, whatever size it claims."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
+    def __init__(self, file: BinaryIO, most: int = READ, what: str = "an export of SSL Lab") -> None:
+        self.file, self.most, self.what = file, most, what
         self.seek, self.tell = file.seek, file.tell
 
     def seekable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        if size > READ or len(data := self.file.read(size if size >= 0 else READ + 1)) > READ:
-            raise TransferError("the file's directory is too long for an export of SSL Lab")
+        if size > self.most or len(data := self.file.read(size if size >= 0 else self.most + 1)) > self.most:
+            raise TransferError(f"the file's directory is too long for {self.what}")
         return data
 
 
@@ -130,11 +133,7 @@ def _directory(
     archive: zipfile.ZipFile, most: Callable[[str], int | None], limits: Limits
 ) -> dict[str, zipfile.ZipInfo]:
     """Return the members by name, once every claim of the directory is within bounds."""
-    infos = archive.infolist()
-    if min((info.header_offset for info in infos), default=0):
-        raise TransferError("the file is no whole zip archive: it was cut off, or something stands before it")
-    if len(infos) > limits.members:
-        raise TransferError(f"the file holds {len(infos):,} members; at most {limits.members:,} are allowed")
+    infos = listed(archive, limits)
     found: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
         name = info.filename
@@ -143,28 +142,46 @@ def _directory(
             raise TransferError(f"the file holds {shown}, which is no part of an export of SSL Lab")
         if name in found:
             raise TransferError(f"the file holds {shown} twice")
-        kind = stat.S_IFMT(info.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG):
-            raise TransferError(f"{shown} in the file is a link or a device, not a plain file")
-        if info.flag_bits & 1:
-            raise TransferError(f"{shown} in the file is encrypted")
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise TransferError(f"{shown} in the file is packed in a way that exports never are")
-        if info.file_size > (most(name) or 0):
-            raise TransferError(f"{shown} in the file is {info.file_size:,} bytes long; allowed are {most(name):,}")
-        if info.file_size > max(SMALL, limits.ratio * info.compress_size):
-            raise TransferError(f"{shown} in the file unpacks to {limits.ratio} times its size or more")
+        plain(info, most(name) or 0, limits)
         found[name] = info
+    return found
+
+
+def listed(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
+    """Return the members of a whole archive; TransferError for too many of them, or if they claim to unpack to too much."""
+    infos = archive.infolist()
+    if min((info.header_offset for info in infos), default=0):
+        raise TransferError("the file is no whole zip archive: it was cut off, or something stands before it")
+    if len(infos) > limits.members:
+        raise TransferError(f"the file holds {len(infos):,} members; at most {limits.members:,} are allowed")
     if sum(info.file_size for info in infos) > limits.total:
         raise TransferError(f"the file unpacks to more than {limits.total:,} bytes")
-    return found
+    return infos
+
+
+def plain(info: zipfile.ZipInfo, most: int, limits: Limits) -> None:
+    """Raise TransferError unless a member claims to be a plain file of at most `most` bytes, and no bomb."""
+    shown = repr(info.orig_filename[:120])
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        raise TransferError(f"{shown} in the file is a link or a device, not a plain file")
+    if info.flag_bits & 1:
+        raise TransferError(f"{shown} in the file is encrypted")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise TransferError(
+            f"{shown} in the file is packed in a way that isn't read here; only stored and deflated files are"
+        )
+    if info.file_size > most:
+        raise TransferError(f"{shown} in the file is {info.file_size:,} bytes long; allowed are {most:,}")
+    if info.file_size > max(SMALL, limits.ratio * info.compress_size):
+        raise TransferError(f"{shown} in the file unpacks to {limits.ratio} times its size or more")
 
 
 def _manifest(archive: zipfile.ZipFile, info: zipfile.ZipInfo | None, most: int) -> dict[str, Any]:
     if info is None:
         raise TransferError(f"the file has no {MANIFEST}: it is no export of SSL Lab")
     with archive.open(info) as member:
-        text = b"".join(_bounded(member, most, MANIFEST))
+        text = b"".join(bounded(member, most, MANIFEST))
     manifest = parse_json(text, MANIFEST)
     if not isinstance(manifest, dict):
         raise TransferError(f"{MANIFEST} in the file is no JSON object")
@@ -175,7 +192,7 @@ def _write_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, t
     digest, size = hashlib.sha256(), 0
     path.parent.mkdir(exist_ok=True)
     with archive.open(info) as member, open(path, "xb") as file:
-        for chunk in _bounded(member, most, info.filename):
+        for chunk in bounded(member, most, info.filename):
             file.write(chunk)
             digest.update(chunk)
             size += len(chunk)
@@ -183,7 +200,7 @@ def _write_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, t
         raise TransferError(f"{info.filename!r} in the file is damaged: its size or sha256 is not the manifest's")
 
 
-def _bounded(member: Any, most: int, name: str) -> Iterator[bytes]:
+def bounded(member: Any, most: int, name: str) -> Iterator[bytes]:
     """Yield a member's chunks; the bytes that really come are counted, whatever the directory claims."""
     size = 0
     for chunk in chunks(member):
@@ -191,6 +208,14 @@ def _bounded(member: Any, most: int, name: str) -> Iterator[bytes]:
         if size > most:
             raise TransferError(f"{name!r} in the file is longer than {most:,} bytes")
         yield chunk
+
+
+def remove_stale(folder: Path, prefix: str) -> None:
+    """Remove what unpackings that were killed have left in `folder`, once it is old."""
+    for path in folder.glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > STALE:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def parse_json(text: bytes, name: str) -> Any:

@@ -128,7 +128,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
 
     data = command("data", "list the data sources, or load one and describe it")
-    data.add_argument("source", nargs="?", metavar="NAME", help=", ".join(cfg.DATA_SOURCES))
+    data.add_argument("source", nargs="?", metavar="NAME", help=", ".join(cfg.DATA_SOURCES) + ", or a .zip of images")
     return top
 
 

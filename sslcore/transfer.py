@@ -22,12 +22,11 @@ from typing import Any, BinaryIO
 from sslcore import archive, incoming, incoming_keyframes, outgoing
 from sslcore import config as cfg
 from sslcore import events as ev
-from sslcore.archive import GIB, MIB, Limits, TransferError
+from sslcore.archive import GIB, MIB, Limits, TransferError, remove_stale
 from sslcore.files import write_atomically
 from sslcore.store import Store, new_id
 
 TEMP = ".import-"
-STALE = 86_400.0  # seconds after which the rest of an import that was killed is removed
 
 # What may be in an export, and how long each may be.
 MEMBERS = {
@@ -64,7 +63,7 @@ def import_run(store: Store, source: Path | BinaryIO, limits: Limits | None = No
     `source` is a path or an open, seekable binary file. Nothing in it is trusted; whatever is wrong is a TransferError, one
     sentence, and then nothing has changed: no row, no folder.
     """
-    _remove_stale(store.root)
+    remove_stale(store.root, TEMP)
     temp = store.root / f"{TEMP}{secrets.token_hex(6)}"
     try:
         temp.mkdir()
@@ -183,13 +182,6 @@ def _run_folder(temp: Path) -> Path:
     for name in (archive.MANIFEST, "split.json", "points.jsonl", "arrays.jsonl", "events.jsonl", "metrics.csv"):
         (temp / "in" / name).unlink(missing_ok=True)
     return temp / "in"
-
-
-def _remove_stale(root: Path) -> None:
-    for path in root.glob(f"{TEMP}*"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > STALE:
-                shutil.rmtree(path, ignore_errors=True)
 
 
 def _adopt(store: Store, row: dict[str, Any], rows: Path, folder: Path) -> str:

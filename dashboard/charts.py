@@ -68,11 +68,12 @@ def _parts(points: Columns, what: str, hover: str) -> list[Figure]:
 
 
 def masks(points: Columns, steps: int, *, smooth: bool = False, marks: Marks = (), band: Band = NO_BAND) -> Figure:
-    """Draw mask rate (share kept), purity (share of the kept that are right) and confidence."""
+    """Draw mask rate (share kept), purity (share of the kept that are right), confidence, and of foreign images the share kept."""
     lines = [
         ("train/mask_rate", "mask rate", theme.BLUE, "solid"),
         ("train/purity", "purity", theme.TEAL, "dash"),
         ("train/confidence", "confidence", theme.TAN, "dot"),
+        ("train/foreign_kept", "foreign kept", theme.RED, "dashdot"),
     ]
     traces = [
         t

@@ -91,6 +91,27 @@ def pseudo_counts(count: np.ndarray, names: Sequence[str], *, chosen: Sequence[i
     return figure
 
 
+def recalls(recall: np.ndarray, names: Sequence[str], *, chosen: Sequence[int] = ()) -> Figure:
+    """Draw the recall of each class (C,), NaN where it has no images, and their mean, the balanced accuracy, as a line."""
+    shown = pick_classes(recall, chosen=chosen)
+    bar = {
+        "type": "bar", "x": [short_name(names[c]) for c in shown], "y": typed(recall[shown]), "name": "recall",
+        "marker": {"color": [theme.class_color(c) for c in shown]}, "hovertemplate": "%{x}: %{y:.1%} found<extra></extra>",
+    }  # fmt: skip
+    figure = new([bar] if shown else [])
+    figure["layout"] |= {
+        "xaxis": {"type": "category", "showgrid": False, "fixedrange": True, "title": {"text": "class"}, "dtick": 1},
+        "yaxis": {"tickformat": ".0%", "range": [0, 1.03], "fixedrange": True, "nticks": 6},
+        "bargap": 0.28, "showlegend": False, "hovermode": "closest", "margin": {"l": 58, "r": 54, "t": 22, "b": 50},
+    }  # fmt: skip
+    if np.isfinite(recall).any():
+        mean = float(np.nanmean(recall))
+        figure["layout"]["shapes"] = [rule(y=mean)]
+        told = note(f"{100 * mean:.1f} %", x=1.01, xref="paper", xanchor="left", y=mean, yanchor="middle")
+        figure["layout"]["annotations"] = [told]
+    return figure
+
+
 def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     """Draw a confusion matrix, counts (C, C) [truth, prediction]: colour is the share of the row, the cells hold both up to 15 classes."""
     classes = len(counts)

@@ -25,6 +25,7 @@ AXES = {"step": "Steps", "seconds": "Seconds", "images": "Images"}
 AXIS_TITLES = {"step": "step", "seconds": "seconds of training", "images": "images (views that passed the net)"}
 METRICS = {  # name in the store -> what a person reads; others are shown by their name
     "eval/test/accuracy": "Test accuracy, EMA", "eval/test/accuracy/raw": "Test accuracy, raw", "eval/val/accuracy": "Validation accuracy, EMA",
+    "eval/test/balanced_accuracy": "Balanced test accuracy, EMA", "train/foreign_kept": "Foreign images kept",
     "eval/train/accuracy": "Accuracy on the labelled images", "eval/test/loss": "Test loss, EMA", "eval/val/loss": "Validation loss, EMA",
     "train/loss": "Loss, total", "train/loss_x": "Loss, labelled", "train/loss_u": "Loss, unlabelled", "train/mask_rate": "Mask rate",
     "train/purity": "Purity", "train/confidence": "Confidence", "optim/lr": "Learning rate", "optim/lambda_u": "Weight of the unlabelled loss",
@@ -151,7 +152,11 @@ def overlay(curves: Sequence[Curve], metric: str, axis: str, end: float, forks: 
 
 def is_share(metric: str) -> bool:
     """Whether a metric is a fraction, shown in percent."""
-    return "accuracy" in metric or "top5" in metric or metric in ("train/mask_rate", "train/purity", "train/confidence")
+    return (
+        "accuracy" in metric
+        or "top5" in metric
+        or metric in ("train/mask_rate", "train/purity", "train/confidence", "train/foreign_kept")
+    )
 
 
 def axis_end(runs: Sequence[Run], axis: str) -> float:

@@ -18,18 +18,18 @@ from sslcore.events import ACTIVE, PAUSED, QUEUED, Run
 
 CHART_HEIGHT = 300
 CARDS = {  # method -> what it has something to say in, after the losses
-    "supervised": ("accuracy", "parts", "numbers"),
-    "mixmatch": ("accuracy", "parts", "numbers", "mask", "pseudo"),
-    "fixmatch": ("accuracy", "parts", "numbers", "mask", "coverage", "pseudo"),
-    "flexmatch": ("accuracy", "parts", "numbers", "mask", "coverage", "threshold", "lanes", "pseudo"),
+    "supervised": ("accuracy", "parts", "numbers", "recall"),
+    "mixmatch": ("accuracy", "parts", "numbers", "mask", "pseudo", "recall"),
+    "fixmatch": ("accuracy", "parts", "numbers", "mask", "coverage", "pseudo", "recall"),
+    "flexmatch": ("accuracy", "parts", "numbers", "mask", "coverage", "threshold", "lanes", "pseudo", "recall"),
 }
 Origin = tuple[Snapshot, int] | None  # of a fork: the curves of its original, and where it left them
-BY_CLASS = ("threshold", "lanes", "pseudo")
+BY_CLASS = ("threshold", "lanes", "pseudo", "recall")
 
 
 def curves(run: Run, now: Snapshot) -> None:
     """Draw the charts that a method has something to say in."""
-    names = tuple(queries.class_names(run, max(len(now.pseudo), now.threshold[1].shape[1])))
+    names = tuple(queries.class_names(run, max(len(now.pseudo), len(now.recall), now.threshold[1].shape[1])))
     tau = float(run.config["method"].get("threshold", 0.0))
     origin = queries.origin(run)
     grid = st.grid(2, min_column_width=340)
@@ -91,7 +91,7 @@ def _choose(names: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def _chart(run: Run, kind: str, figure: bytes) -> None:
-    begins = f"Begins with the first {'evaluation' if kind in ('accuracy', 'parts') else 'steps'}"
+    begins = f"Begins with the first {'evaluation' if kind in ('accuracy', 'parts', 'recall') else 'steps'}"
     wait = begins if run.state in (QUEUED, *ACTIVE, PAUSED) else "Nothing was measured"
     live_chart(figure, key=f"chart_{kind}", view=run.id, height=CHART_HEIGHT, alt=text.CHART_ALT[kind], wait=wait)
 
@@ -136,6 +136,8 @@ def _build(
     elif kind == "lanes":
         newest = now.threshold[1][-1] if len(now.threshold[1]) else now.pseudo[:0]
         figure = charts_classes.lanes(newest, now.count, names, tau, chosen=chosen)
+    elif kind == "recall":
+        figure = charts_classes.recalls(now.recall, names, chosen=chosen)
     else:
         figure = charts_classes.pseudo_counts(now.pseudo, names, chosen=chosen)
     if origin:

@@ -119,6 +119,9 @@ class Snapshot:
     threshold: tuple[np.ndarray, np.ndarray] = (NOTHING[:, 0:0].ravel(), NOTHING)  # steps (n,), values (n, C)
     count: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (C + 1,) the latest
     pseudo: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (C,) kept pseudo-labels by class, the latest
+    recall: np.ndarray = field(
+        default_factory=lambda: np.zeros(0)
+    )  # (C,) recall of the test images by class, the latest
     marks: tuple[tuple[int, str], ...] = ()  # what a person did during the run, at its step
     changes: tuple[Change, ...] = ()
 
@@ -170,11 +173,18 @@ def _snapshot(root: Path, run_id: str, version: tuple[int, ...]) -> Snapshot:
         threshold=db.arrays(run_id, "flex/threshold", LIMIT // 2),
         count=_newest(db.arrays(run_id, "flex/count", 2)),
         pseudo=_newest(db.arrays(run_id, "pseudo/count", 2)),
+        recall=_newest(db.arrays(run_id, "eval/test/recall", 2)),
         marks=marks(events),
         changes=changes(events, _first_config(db.folder(run_id))),
     )
     parts = (found.train, found.low, found.high, found.evals)
-    for array in (*(a for part in parts for a in part.values()), *found.threshold, found.count, found.pseudo):
+    for array in (
+        *(a for part in parts for a in part.values()),
+        *found.threshold,
+        found.count,
+        found.pseudo,
+        found.recall,
+    ):
         array.flags.writeable = False
     return found
 

@@ -160,6 +160,10 @@ CHARTS = {
         "Kept pseudo-labels by class",
         "How often each class was taken as a pseudo-label lately. Even bars: the classes grow together.",
     ),
+    "recall": (
+        "Recall of each class",
+        "Share of a class's test images that is found. Line: their mean, the balanced accuracy; of even classes the accuracy itself.",
+    ),
 }
 CHART_ALT = {
     "loss": "Line chart of the training losses over the steps",
@@ -172,6 +176,7 @@ CHART_ALT = {
     "threshold": "Line chart of FlexMatch's threshold of each class over the steps",
     "lanes": "Bar chart of FlexMatch's present threshold of each class, with the fixed threshold as a line",
     "pseudo": "Bar chart of the kept pseudo-labels of each class",
+    "recall": "Bar chart of the share of each class's test images that is found, their mean as a line",
 }
 CHOOSE_CLASSES = "the five lowest and the five highest"
 CHOOSE_CLASSES_HELP = "Type to search. Colours repeat after ten classes; the dashes and the names tell them apart."

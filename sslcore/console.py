@@ -25,6 +25,7 @@ def result(run: ev.Run) -> dict[str, Any]:
         "step": run.step, "steps": run.steps, "seconds": run.seconds, "seconds_per_step": run.seconds / run.step if run.step else None,
         "images_per_s": run.step * summary.get("images_per_step", 0) / run.seconds if run.seconds else None,
         "test_accuracy": summary.get("test_accuracy"), "test_accuracy_raw": summary.get("test_accuracy_raw"),
+        "test_balanced_accuracy": summary.get("test_balanced_accuracy"),
         "best_val_accuracy": summary.get("best_val_accuracy"), "weights_sha256": summary.get("weights_sha256"),
         "device": summary.get("device"), "threads": summary.get("threads"), "preset": run.preset, "changed": run.changed,
     }  # fmt: skip

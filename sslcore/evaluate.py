@@ -1,4 +1,4 @@
-"""Accuracy, top-5, loss and predictions of a model on unaugmented images."""
+"""Accuracy, balanced accuracy, top-5, loss and predictions of a model on unaugmented images."""
 
 from __future__ import annotations
 
@@ -21,10 +21,15 @@ class Evaluation:
     loss: float
     accuracy: float
     top5: float | None  # only above five classes
+    recall: Tensor  # (C,) share of each class's images that is found, on the CPU; NaN for a class without images here
+    balanced_accuracy: (
+        float  # mean recall of the classes that have images: a rare class counts as much as a frequent one
+    )
 
     def metrics(self, part: str, suffix: str = "") -> dict[str, float]:
         """Return the store's metrics of a part: "eval/test/accuracy", and with suffix "/raw" those of the raw model."""
-        values = {"accuracy": self.accuracy, "loss": self.loss} | ({"top5": self.top5} if self.top5 is not None else {})
+        values = {"accuracy": self.accuracy, "balanced_accuracy": self.balanced_accuracy, "loss": self.loss}
+        values |= {"top5": self.top5} if self.top5 is not None else {}
         return {f"eval/{part}/{name}{suffix}": value for name, value in values.items()}
 
 
@@ -37,8 +42,13 @@ def evaluate(
     top5 = None
     if logits.shape[1] > 5:
         top5 = (logits.topk(5, dim=1).indices == labels[:, None]).any(dim=1).float().mean().item()
-    accuracy = (logits.argmax(dim=1) == labels).float().mean().item()
-    return Evaluation(logits.softmax(dim=1), labels, F.cross_entropy(logits, labels).item(), accuracy, top5)
+    right = (logits.argmax(dim=1) == labels).float()
+    zeros = torch.zeros(logits.shape[1], dtype=right.dtype, device=right.device)
+    per_class = torch.stack([zeros.scatter_add(0, labels, right), zeros.scatter_add(0, labels, torch.ones_like(right))])
+    found, there = per_class.cpu().double()
+    recall = found / there  # 0 / 0 = NaN
+    loss, accuracy = F.cross_entropy(logits, labels).item(), right.mean().item()
+    return Evaluation(logits.softmax(dim=1), labels, loss, accuracy, top5, recall, recall.nanmean().item())
 
 
 @torch.no_grad()

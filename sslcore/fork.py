@@ -27,7 +27,8 @@ FIXED = (
     "data.", "model.net", "model.depth", "model.widen_factor", "model.width", "method.name", "optim.name", "train.seed", "train.device"
 )  # fmt: skip
 RESULTS = (
-    "loading", "weights_sha256", "seconds_per_step", "images_per_s", "test_accuracy", "test_accuracy_raw", "best_val_accuracy", "best_step",
+    "loading", "weights_sha256", "seconds_per_step", "images_per_s", "test_accuracy", "test_accuracy_raw", "test_balanced_accuracy",
+    "best_val_accuracy", "best_step",
     "test_accuracy_at_best", "fork", "imported", "race",
 )  # fmt: skip
 
@@ -165,7 +166,11 @@ def _summary(store: Store, parent: ev.Run, made: str, step: int) -> dict[str, An
     """What the parent's summary was at the step of the fork."""
     summary = {name: value for name, value in parent.summary.items() if name not in RESULTS}
     evals = store.points(made, ev.EVAL)
-    for name, metric in (("test_accuracy", "eval/test/accuracy"), ("test_accuracy_raw", "eval/test/accuracy/raw")):
+    for name, metric in (
+        ("test_accuracy", "eval/test/accuracy"),
+        ("test_accuracy_raw", "eval/test/accuracy/raw"),
+        ("test_balanced_accuracy", "eval/test/balanced_accuracy"),
+    ):
         if metric in evals:
             summary[name] = float(evals[metric][-1])
     if parent.summary.get("best_step", step + 1) <= step:

@@ -40,7 +40,7 @@ COLUMNS = {
     "commands": "name, value, created",
 }  # fmt: skip
 # Per-class vectors: how many numbers beyond one a class.
-ARRAYS = {"flex/threshold": 0, "flex/count": 1, "pseudo/count": 0}
+ARRAYS = {"flex/threshold": 0, "flex/count": 1, "pseudo/count": 0, "eval/test/recall": 0}
 
 
 def text(most: int, pattern: re.Pattern[str] | None = None) -> Check:
@@ -139,7 +139,7 @@ SUMMARY: dict[str, Check] = {
     "title": text(1_000), "notes": texts(100, text(10_000)), "class_names": texts(MOST_CLASSES, text(500)),
     "num_train": COUNT, "num_labeled": COUNT, "num_unlabeled": COUNT, "num_val": COUNT, "num_test": COUNT, "device": text(20),
     "device_name": text(200), "threads": whole(1, 4096), "torch": text(100), "parameters": COUNT, "images_per_step": COUNT,
-    "test_accuracy": SHARE, "test_accuracy_raw": SHARE, "best_val_accuracy": SHARE, "test_accuracy_at_best": SHARE,
+    "test_accuracy": SHARE, "test_accuracy_raw": SHARE, "test_balanced_accuracy": SHARE, "best_val_accuracy": SHARE, "test_accuracy_at_best": SHARE,
     "best_step": STEP, "weights_sha256": SHA, "seconds_per_step": RATE, "images_per_s": RATE, "engine": whole(0, 10_000), "fork": origin,
 }  # fmt: skip
 

@@ -173,6 +173,7 @@ class Recorder:
         self.summary |= {
             "test_accuracy": values["eval/test/accuracy"],
             "test_accuracy_raw": values["eval/test/accuracy/raw"],
+            "test_balanced_accuracy": values["eval/test/balanced_accuracy"],
         }
         keyframes.write(self.folder, trainer.step, trainer.probe.frame(trainer.model, trainer.method, test))
         if "eval/val/accuracy" in values and values["eval/val/accuracy"] > self.best:
@@ -184,7 +185,8 @@ class Recorder:
             }
             checkpoint.save(self.folder, self._state(), checkpoint.BEST)
         point = ev.MetricPoint(ev.EVAL, trainer.step, self.seconds, values)
-        self.store.log(self.run_id, [point], step=trainer.step, seconds=self.seconds, summary=self.summary)
+        recall = [ev.ArrayPoint("eval/test/recall", trainer.step, self.seconds, test.recall.numpy())] if test else []
+        self.store.log(self.run_id, [point], recall, step=trainer.step, seconds=self.seconds, summary=self.summary)
         if trainer.step in self.keep_steps:
             checkpoint.keep(self.folder, self._state(), trainer.step)
         self.window_began = time.perf_counter()

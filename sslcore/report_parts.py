@@ -68,6 +68,9 @@ def headline(store: Store, run: ev.Run) -> str:
         ),
         ("Test accuracy, raw", percent(summary.get("test_accuracy_raw"), 2), f"weights as they are, {when}"),
     ]
+    if "test_balanced_accuracy" in summary:
+        told = "mean recall of the classes, averaged weights: a rare class counts as much as a frequent one"
+        tiles.append(("Balanced test accuracy, EMA", percent(summary["test_balanced_accuracy"], 2), told))
     if "best_val_accuracy" in summary:
         best = (
             f"validation {percent(summary['best_val_accuracy'], 2)} at step {summary.get('best_step', 0):,}, its best"
@@ -79,6 +82,11 @@ def headline(store: Store, run: ev.Run) -> str:
             "train/purity",
             "Purity",
             "share of the kept ones that is right; uses hidden labels, a look behind the scenes",
+        ),
+        (
+            "train/foreign_kept",
+            "Foreign images kept",
+            "share of the images of foreign classes that was pseudo-labelled all the same",
         ),
     ):
         values = train.get(name, np.zeros(0))

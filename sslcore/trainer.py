@@ -19,7 +19,6 @@ from sslcore.data import picks
 from sslcore.data.image_set import ImageSet
 from sslcore.data.splits import Split, make_split
 from sslcore.ema import Ema
-from sslcore.memory import keep_freed_memory
 from sslcore.methods.base import StepOutput
 from sslcore.optim import learning_rate, make_optimizer
 from sslcore.probe import Probe
@@ -171,7 +170,6 @@ def cores() -> int:
 def prepare_thread(threads: int) -> int:
     """Set up the calling thread for training and return the number of CPU threads, which is part of a run's numbers."""
     count = threads or cores()
-    keep_freed_memory()
     torch.set_num_threads(count)
     torch.set_flush_denormal(True)
     return count

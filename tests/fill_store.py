@@ -94,6 +94,10 @@ def add_point(store: Store, run_id: str, config: RunConfig, step: int) -> None:
     if step % 10 == 0:
         parts = {"test": 0.3 + 0.67 * share, "train": 1.0}
         scores = {f"eval/{part}/accuracy{kind}": score for part, score in parts.items() for kind in ("", "/raw")}
+        scores["eval/test/balanced_accuracy"] = parts["test"]
+        arrays.append(
+            ev.ArrayPoint("eval/test/recall", step, step / 50, parts["test"] + np.linspace(-0.05, 0.05, CLASSES))
+        )
         scores |= {f"eval/{part}/loss{kind}": 1.1 - score for part, score in parts.items() for kind in ("", "/raw")}
         scores |= {
             f"eval/{part}/top5{kind}": min(1.0, score + 0.1) for part, score in parts.items() for kind in ("", "/raw")

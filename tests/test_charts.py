@@ -60,6 +60,7 @@ FIGURES = {
     "lanes": charts.lanes(LEVELS[-1], np.arange(11.0), NAMES, 0.95),
     "lanes without counts": charts.lanes(LEVELS[-1], np.zeros(0), NAMES, 0.95),
     "pseudo": charts.pseudo_counts(np.arange(10.0), NAMES),
+    "recall": charts_classes.recalls(np.arange(10.0) / 10, NAMES),
     "nothing yet: loss": charts.losses({}, 100),
     "nothing yet: accuracy": charts.accuracies({}, 100),
     "nothing yet: mask": charts.masks({}, 100),
@@ -69,6 +70,7 @@ FIGURES = {
     "nothing yet: coverage": charts.coverage({}),
     "nothing yet: confusion": charts_classes.confusion(np.zeros((0, 0)), []),
     "nothing yet: pseudo": charts.pseudo_counts(np.zeros(0), []),
+    "nothing yet: recall": charts_classes.recalls(np.zeros(0), []),
 }
 
 
@@ -155,6 +157,12 @@ def test_learning_status_follows_flexmatch_with_its_warm_up() -> None:
 
 def test_shares_of_pseudo_labels_sum_to_one() -> None:
     assert decode(FIGURES["pseudo"]["data"][0]["y"]).sum() == pytest.approx(1)
+
+
+def test_the_line_across_the_recalls_is_their_mean_without_classes_that_have_no_images() -> None:
+    figure = charts_classes.recalls(np.array([1.0, 0.5, np.nan, 0.0]), ["a", "b", "c", "d"])
+    assert figure["layout"]["shapes"][0]["y0"] == 0.5 and figure["layout"]["annotations"][0]["text"] == "50.0 %"
+    assert not charts_classes.recalls(np.full(3, np.nan), ["a", "b", "c"])["layout"]["shapes"]
 
 
 def test_a_class_name_can_not_format_a_chart() -> None:

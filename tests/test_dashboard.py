@@ -97,7 +97,7 @@ def test_only_buttons_that_make_sense_can_be_pressed(store: Store, state: str, e
 def test_a_method_shows_the_charts_that_mean_something_for_it(store: Store, method: str) -> None:
     fill(store, ev.RUNNING, method)
     drawn = charts(page())
-    expected = {"chart_loss", "chart_accuracy", "chart_parts", "chart_confusion"}
+    expected = {"chart_loss", "chart_accuracy", "chart_parts", "chart_recall", "chart_confusion"}
     expected |= {"chart_mask", "chart_pseudo"} if method != "supervised" else set()
     expected |= {"chart_guess"} if method == "mixmatch" else set()
     expected |= {"chart_coverage"} if method in ("fixmatch", "flexmatch") else set()

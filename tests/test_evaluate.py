@@ -41,9 +41,18 @@ def test_accuracy_top5_and_loss_are_those_of_counting() -> None:
     assert torch.equal(model.norm.running_mean, before) and model.training
     assert found.metrics("test", "/raw").keys() == {
         "eval/test/accuracy/raw",
+        "eval/test/balanced_accuracy/raw",
         "eval/test/loss/raw",
         "eval/test/top5/raw",
     }
+
+
+def test_a_rare_class_counts_as_much_as_a_frequent_one() -> None:
+    answers, truth = [0, 0, 0, 1, 1, 0, 3], [0, 0, 0, 0, 1, 1, 3]  # class 2 has no image
+    images = torch.tensor(answers, dtype=torch.uint8).view(7, 1, 1, 1).expand(7, 2, 2, 1)
+    found = evaluate(Told(4), images, torch.tensor(truth), torch.zeros(1), torch.ones(1))
+    assert found.recall[[0, 1, 3]].tolist() == [0.75, 0.5, 1.0] and found.recall[2].isnan()
+    assert found.balanced_accuracy == pytest.approx(0.75) and found.accuracy == pytest.approx(5 / 7)
 
 
 def test_no_top5_with_five_classes_or_fewer() -> None:

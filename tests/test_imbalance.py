@@ -13,6 +13,7 @@ from sslcore import data, presets
 from sslcore import events as ev
 from sslcore.config import ConfigError, DataConfig, RunConfig
 from sslcore.data.splits import Split, make_split, profile, taught_labels
+from sslcore.report import html_report
 from sslcore.store import Store
 
 CLASSES, EACH = 5, 60
@@ -168,4 +169,11 @@ def test_a_run_with_all_of_it(tmp_path: Path) -> None:
     points = store.points(run_id, ev.TRAIN)
     kept = points["train/foreign_kept"]
     assert kept[0] == 1.0 and ((kept >= 0) & (kept <= 1)).all()  # FlexMatch keeps everything at first
+    recall = store.arrays(run_id, "eval/test/recall")[1]
+    evals = store.points(run_id, ev.EVAL)
+    assert recall.shape == (2, 6) and recall.mean(axis=1) == pytest.approx(
+        evals["eval/test/balanced_accuracy"], abs=1e-6
+    )
+    assert store.run(run_id).summary["test_balanced_accuracy"] == pytest.approx(float(recall[-1].mean()))
+    assert "Balanced test accuracy" in (page := html_report(store, [run_id])) and "Foreign images kept" in page
     assert store.run(run_id).summary["num_test"] == 216 and len(store.run(run_id).summary["class_names"]) == 6

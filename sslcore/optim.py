@@ -7,26 +7,42 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from sslcore.clock import Number, cosine
 from sslcore.config import OptimConfig
 
 
-def learning_rate(config: OptimConfig, step: int, steps: int) -> float:
+def learning_rate(config: OptimConfig, step: Number, steps: int) -> Number:
     """Return the rate of a step: lr cos(7 pi k / 16 K) (FixMatch, section 2.4), which ends at 0.195 lr, or constant lr."""
     if config.schedule == "constant":
         return config.lr
-    return config.lr * math.cos(7 * math.pi * step / (16 * steps))
+    return config.lr * cosine(7 * math.pi * step / (16 * steps))
 
 
-def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
-    """Return SGD with Nesterov momentum, or MixMatch's Adam. BatchNorm and biases are never decayed: they have one axis."""
+def make_optimizer(model: nn.Module, config: OptimConfig, graph_safe: bool = False) -> torch.optim.Optimizer:
+    """Return SGD with Nesterov momentum, or MixMatch's Adam. BatchNorm and biases are never decayed: they have one axis.
+
+    `graph_safe`: the fused ones, which alone of torch's take a learning rate that is a tensor on the device without reading it.
+    """
     kernels = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": kernels, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    lr = torch.tensor(config.lr, device=kernels[0].device) if graph_safe else config.lr
+    foreach, fused = not graph_safe, graph_safe
     if config.name == "adam":
-        return DecoupledAdam(groups, lr=config.lr, foreach=True)
-    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0, foreach=True)
+        return DecoupledAdam(groups, lr=lr, foreach=foreach, fused=fused, capturable=graph_safe)
+    nesterov = config.momentum > 0
+    return torch.optim.SGD(groups, lr=lr, momentum=config.momentum, nesterov=nesterov, foreach=foreach, fused=fused)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: Number) -> None:
+    """Set the learning rate of the next step."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 class DecoupledAdam(torch.optim.Adam):

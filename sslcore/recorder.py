@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,8 +19,9 @@ from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.checkpoint import weights_sha256
 from sslcore.evaluate import Evaluation, evaluate
-from sslcore.methods.base import StepOutput
+from sslcore.host_copy import HostCopy
 from sslcore.methods.flexmatch import FlexMatch
+from sslcore.optim import learning_rate
 from sslcore.store import Store
 from sslcore.trainer import Trainer
 
@@ -27,6 +29,19 @@ WINDOW = 0.05  # seconds between two metric points: at most 20 a second
 ARRAYS_EVERY = 1.0  # seconds between two per-class vectors
 CHECKPOINT_EVERY = 10.0  # seconds at most between two checkpoints
 CHECKPOINT_SHARE = 0.02  # of the time at most, as long as that is less than the above
+
+
+@dataclass(frozen=True)
+class Window:
+    """The steps between two points, closed but not yet written: its sums may still be on their way from the device."""
+
+    step: int  # the last one
+    seconds: float
+    steps: int
+    values: dict[str, float]  # what the host knows itself
+    names: tuple[str, ...]  # of the sums
+    arrays: tuple[str, ...]  # per-class vectors beside them
+    copy: HostCopy
 
 
 class Recorder:
@@ -38,11 +53,8 @@ class Recorder:
         self.seconds_before, self.began = seconds, time.perf_counter()
         self.rested_at: float | None = None
         self.best = best  # best validation accuracy so far
-        self.metrics: list[dict[str, Tensor]] = []
-        self.kept: list[
-            Tensor
-        ] = []  # per step: kept and right, kept with known truth; with foreign classes: kept and foreign, foreign
-        self.kept_classes: Tensor | None = None
+        self.steps = 0  # in the present window
+        self.waiting: list[Window] = []  # on their way from the device, the oldest first
         now = time.perf_counter()
         self.window_began = self.arrays_at = self.saved_at = now
         self.save_cost = 0.0
@@ -92,14 +104,14 @@ class Recorder:
             keyframes.write(self.folder, 0, trainer.probe.frame(trainer.model, trainer.method, None))
         self.window_began = time.perf_counter()
 
-    def after_step(self, output: StepOutput, u_index: Tensor) -> None:
-        """Take in one step; write when a window, an evaluation or a checkpoint is due. Diverged if the loss isn't finite."""
-        self.metrics.append(output.metrics)
-        if output.pseudo is not None:
-            self._count_pseudo(output.pseudo.targets, output.pseudo.mask, u_index)
+    def after_step(self) -> None:
+        """Take note of a step; write when a window, an evaluation or a checkpoint is due. Diverged if the loss isn't finite."""
+        self.steps += 1
         trainer, now = self.trainer, time.perf_counter()
+        if self.waiting:
+            self._write_ready()
         if trainer.step in self.eval_steps:
-            self.flush()
+            self.flush(wait=True)
             self.evaluate()
         elif now - self.window_began >= WINDOW or trainer.step == 1:
             self.flush()
@@ -107,57 +119,54 @@ class Recorder:
         if time.perf_counter() - self.saved_at >= due:
             self.save()
 
-    def _count_pseudo(self, targets: Tensor, mask: Tensor, u_index: Tensor) -> None:
-        images, index = self.trainer.images, self.trainer.stream.unlabeled[u_index]
-        truth = images.train_labels[index]
-        known = mask * (truth >= 0)
-        counts = [(known * (targets == truth)).sum(), known.sum()]
-        if images.foreign is not None:
-            foreign = images.foreign[index].to(mask.dtype)
-            counts += [(mask * foreign).sum(), foreign.sum()]
-        self.kept.append(torch.stack(counts))
-        if self.kept_classes is None:
-            self.kept_classes = torch.zeros(self.trainer.images.num_classes, device=mask.device)
-        self.kept_classes.scatter_add_(0, targets, mask)
+    def flush(self, wait: bool = False) -> None:
+        """Close the window; it is written as one point once its sums are here. `wait`: now."""
+        trainer, now = self.trainer, time.perf_counter()
+        if self.steps:
+            rate = learning_rate(trainer.config.optim, trainer.step - 1, trainer.config.train.steps)
+            speed = self.steps * trainer.images_per_step / max(now - self.window_began, 1e-9)
+            due = now - self.arrays_at >= ARRAYS_EVERY or trainer.step == 1 or trainer.step in self.eval_steps
+            arrays = self._arrays() if due else {}
+            copy = HostCopy({"sums": trainer.meter.sums, **arrays})
+            values = {"optim/lr": float(rate), "perf/images_per_s": speed}
+            self.waiting.append(
+                Window(trainer.step, self.seconds, self.steps, values, trainer.meter.names, tuple(arrays), copy)
+            )
+            trainer.meter.clear(arrays=due)
+            self.steps, self.window_began = 0, now
+        self._write_ready(wait)
 
-    def flush(self) -> None:
-        """Write the window as one point: the only moment at which the host waits for the device."""
-        if not self.metrics:
-            return
-        names = list(self.metrics[0])
-        table = torch.stack([torch.stack([step[name].float() for name in names]) for step in self.metrics]).mean(dim=0)
-        kept = torch.stack(self.kept).sum(dim=0) if self.kept else torch.zeros(2, device=table.device)
-        numbers = torch.cat([table, kept]).tolist()
-        values = dict(zip(names, numbers, strict=False))
-        right, known, *strangers = numbers[len(names) :]
-        now, trainer = time.perf_counter(), self.trainer
-        values["optim/lr"] = trainer.optimizer.param_groups[0]["lr"]
+    def _write_ready(self, wait: bool = False) -> None:
+        """Write the windows that have arrived; more than one on the way are waited for."""
+        while self.waiting and (wait or len(self.waiting) > 1 or self.waiting[0].copy.ready()):
+            self._write(self.waiting.pop(0))
+
+    def _write(self, window: Window) -> None:
+        tensors = window.copy.tensors()
+        sums = dict(zip(window.names, tensors["sums"].tolist(), strict=True))
+        right, known, kept_foreign, foreign = (
+            sums.pop(name, 0.0) for name in ("kept/right", "kept/known", "kept/foreign", "seen/foreign")
+        )
+        values = {name: total / window.steps for name, total in sums.items()} | window.values
         if known:
             values["train/purity"] = right / known
-        if strangers and strangers[1]:
-            values["train/foreign_kept"] = strangers[0] / strangers[1]
-        values["perf/images_per_s"] = len(self.metrics) * trainer.images_per_step / max(now - self.window_began, 1e-9)
+        if foreign:
+            values["train/foreign_kept"] = kept_foreign / foreign
         if not math.isfinite(values["train/loss"]):
-            raise ev.Diverged(f"the loss became {values['train/loss']} by step {trainer.step}")
-        arrays = (
-            self._arrays()
-            if now - self.arrays_at >= ARRAYS_EVERY or trainer.step == 1 or trainer.step in self.eval_steps
-            else []
-        )
-        point = ev.MetricPoint(ev.TRAIN, trainer.step, self.seconds, values)
-        self.store.log(self.run_id, [point], arrays, step=trainer.step, seconds=self.seconds)
-        self.metrics, self.kept, self.window_began = [], [], now
+            raise ev.Diverged(f"the loss became {values['train/loss']} by step {window.step}")
+        arrays = [ev.ArrayPoint(name, window.step, window.seconds, tensors[name].numpy()) for name in window.arrays]
+        point = ev.MetricPoint(ev.TRAIN, window.step, window.seconds, values)
+        self.store.log(self.run_id, [point], arrays, step=window.step, seconds=window.seconds)
 
-    def _arrays(self) -> list[ev.ArrayPoint]:
+    def _arrays(self) -> dict[str, Tensor]:
         self.arrays_at = time.perf_counter()
-        found: list[tuple[str, Tensor]] = []
+        found: dict[str, Tensor] = {}
         if isinstance(self.trainer.method, FlexMatch):
             counts = self.trainer.method.counts()
-            found += [("flex/threshold", self.trainer.method.thresholds(counts)), ("flex/count", counts)]
-        if self.kept_classes is not None:
-            found.append(("pseudo/count", self.kept_classes))
-            self.kept_classes = None
-        return [ev.ArrayPoint(name, self.trainer.step, self.seconds, values.cpu().numpy()) for name, values in found]
+            found |= {"flex/threshold": self.trainer.method.thresholds(counts), "flex/count": counts}
+        if self.trainer.method.unlabeled_views:
+            found["pseudo/count"] = self.trainer.meter.kept_classes
+        return found
 
     def evaluate(self) -> None:
         """Evaluate the averaged and the raw model on every part, write the point and a keyframe, keep the best."""
@@ -200,7 +209,7 @@ class Recorder:
 
     def save(self) -> None:
         """Write `last.pt` and `meta.json`; Diverged rather than a checkpoint of weights that aren't finite."""
-        self.flush()
+        self.flush(wait=True)
         self._demand_finite()
         began = time.perf_counter()
         meta = {

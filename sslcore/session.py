@@ -72,8 +72,8 @@ class Stay:
                 recorder.save()
                 return leave
             with _enough_memory(trainer.config):
-                output, u_index = trainer.train_step()
-                recorder.after_step(output, u_index)
+                trainer.train_step()
+                recorder.after_step()
         if trainer.step < end:
             recorder.rest()
             return None

@@ -14,34 +14,53 @@ import torch
 from sslcore import config as cfg
 from sslcore import methods, models
 from sslcore.batches import BatchStream
+from sslcore.clock import Number, live_numbers
 from sslcore.config import ConfigError, RunConfig
 from sslcore.data import picks
 from sslcore.data.image_set import ImageSet
 from sslcore.data.splits import Split, make_split
 from sslcore.ema import Ema
+from sslcore.meter import Meter
 from sslcore.methods.base import StepOutput
-from sslcore.optim import learning_rate, make_optimizer
+from sslcore.optim import learning_rate, make_optimizer, set_rate
 from sslcore.probe import Probe
 from sslcore.rng import Generators
 
 CHECKPOINT_VERSION = 1
+AHEAD = 64  # steps whose indices are drawn at once where a step may be a graph
 
 
 class Trainer:
-    """One run in memory. `step` = optimizer steps taken."""
+    """One run in memory. `step` = optimizer steps taken.
 
-    def __init__(self, config: RunConfig, images: ImageSet, device: torch.device) -> None:
+    `graph_safe`: all that changes between steps lives in tensors on the device, as a step that is captured needs it;
+    default: on a GPU. Elsewhere plain numbers are cheaper, and give the same curve.
+    """
+
+    def __init__(
+        self, config: RunConfig, images: ImageSet, device: torch.device, graph_safe: bool | None = None
+    ) -> None:
         self.config, self.device = config, device
+        self.graph_safe = device.type == "cuda" if graph_safe is None else graph_safe
         self.images = images.to(device)
         self.generators = Generators(config.train.seed, device)
         self.split = cut(config, images, self.generators["split"])
         self.model = models.build(config.model, images.channels, images.num_classes, self.generators["init"]).to(device)
         self.method = methods.build(config.method, images.num_classes, len(self.split.unlabeled)).to(device)
-        self.optimizer = make_optimizer(self.model, config.optim)
+        self.optimizer = make_optimizer(self.model, config.optim, self.graph_safe)
         self.ema = Ema(self.model, config.train.ema_decay, config.train.ema_warmup)
-        self.stream = BatchStream(self.images, self.split, self.method, config, self.generators)
+        ahead = AHEAD if self.graph_safe else 1
+        self.stream = BatchStream(self.images, self.split, self.method, config, self.generators, ahead)
         self.probe = Probe(self.images, self.split, config, self.generators)
+        self.meter = Meter(images.num_classes, device)
+        self.optim = config.optim
+        if self.graph_safe:
+            self.optim = live_numbers(config.optim, device)
+            self.method.config = live_numbers(config.method, device)
         self.step = 0
+        self.now: Number = (
+            torch.zeros((), dtype=torch.int64, device=device) if self.graph_safe else 0
+        )  # the same, for formulas
 
     @property
     def images_per_step(self) -> int:
@@ -50,30 +69,43 @@ class Trainer:
 
     def train_step(self) -> tuple[StepOutput, torch.Tensor]:
         """Take one optimizer step; return the method's output and the pool positions it saw."""
-        rate = learning_rate(self.config.optim, self.step, self.config.train.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.stream.draw_ahead()
+        taken = self._step()
+        self.step += 1
+        return taken
 
+    def _step(self) -> tuple[StepOutput, torch.Tensor]:
+        """One step of training. Nothing in here waits for the device or has a shape that depends on the data."""
+        set_rate(self.optimizer, learning_rate(self.optim, self.now, self.config.train.steps))
         batch = self.stream.next()
-        output = self.method.step(self.model, batch, self.step)
+        output = self.method.step(self.model, batch, self.now)
         self.optimizer.zero_grad(set_to_none=True)
         output.loss.backward()
         self.optimizer.step()
-        self.ema.update(self.model)
-        self.step += 1
+        self.ema.update(self.model, self.now)
+        self.meter.add(output, *self.stream.hidden(batch.u_index))
+        self.now += 1
         return output, batch.u_index
 
     def change(self, changes: dict[str, Any]) -> None:
         """Change live settings from the next step on; ConfigError for one that can't change during a run."""
         self.config = cfg.replace(self.config, changes)
-        self.method.config = self.config.method
+        optim, method = self.config.optim, self.config.method
+        if self.graph_safe:
+            optim = live_numbers(optim, self.device, self.optim)
+            method = live_numbers(method, self.device, self.method.config)
+        self.optim, self.method.config = optim, method
 
     def finite(self) -> bool:
         """Say whether all weights are finite; a checkpoint of others would be worthless."""
-        return all(bool(torch.isfinite(p).all()) for p in self.model.parameters())
+        return bool(torch.stack([torch.isfinite(p).all() for p in self.model.parameters()]).all())
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that decides the numbers from here on."""
+        optimizer = self.optimizer.state_dict()
+        for group in optimizer["param_groups"]:
+            group["lr"] = float(group["lr"])
+        orders, order_generator = self.stream.state_dict()
         return {
             "version": CHECKPOINT_VERSION,
             "step": self.step,
@@ -84,11 +116,11 @@ class Trainer:
             "split": {"labeled": self.split.labeled, "unlabeled": self.split.unlabeled, "val": self.split.val},
             "model": self.model.state_dict(),
             "ema": self.ema.model.state_dict(),
-            "ema_updates": self.ema.updates,
-            "optimizer": self.optimizer.state_dict(),
+            "ema_updates": self.step,
+            "optimizer": optimizer,
             "method": self.method.state_dict(),
-            "stream": self.stream.state_dict(),
-            "generators": self.generators.state_dict(),
+            "stream": orders,
+            "generators": self.generators.state_dict() | {"order": order_generator},
         }
 
     def load_weights(self, state: dict[str, Any]) -> None:
@@ -98,6 +130,7 @@ class Trainer:
                 f"data.source {self.config.data.source!r} no longer holds the images that this run began with"
             )
         self.step = state["step"]
+        self.now = self.now.fill_(self.step) if isinstance(self.now, torch.Tensor) else self.step
         self.model.load_state_dict(state["model"])
         self.ema.model.load_state_dict(state["ema"])
 
@@ -111,15 +144,16 @@ class Trainer:
             raise ConfigError(
                 "the checkpoint's labelled images are not those of this version's split; start the run anew"
             )
-        self.ema.updates = state["ema_updates"]
         # A fork may have changed what the optimizer's groups hold beside their state: the config's word counts.
-        constants = [{k: v for k, v in g.items() if k not in ("params", "lr")} for g in self.optimizer.param_groups]
+        constants = [{k: v for k, v in g.items() if k != "params"} for g in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        rate = self.optimizer.param_groups[0]["lr"]
         for group, values in zip(self.optimizer.param_groups, constants, strict=True):
             group.update(values)
+        set_rate(self.optimizer, rate)
         self.method.load_state_dict(state["method"])
-        self.stream.load_state_dict(state["stream"])
         self.generators.load_state_dict(state["generators"])
+        self.stream.load_state_dict(state["stream"], self.step)
         drawn_for = cfg.from_dict(state.get("probe", state["config"]))
         if drawn_for != self.probe.config:  # a fork looks at its parent's views, whatever it augments with itself
             fresh = Generators(self.config.train.seed, self.device)

@@ -211,8 +211,8 @@ from sslcore.session import train_run
 from sslcore.lab import Lab
 from sslcore.store import Store
 after = recorder.Recorder.after_step
-def patched(self, output, u_index):
-    after(self, output, u_index)
+def patched(self):
+    after(self)
     if self.trainer.step == 27:
         os.kill(os.getpid(), signal.SIGKILL)
 recorder.Recorder.after_step = patched

@@ -217,8 +217,8 @@ from sslcore import presets, recorder
 from sslcore.session import train_run
 from sslcore.store import Store
 after, save = recorder.Recorder.after_step, recorder.Recorder.save
-def patched(self, output, u_index):
-    after(self, output, u_index)
+def patched(self):
+    after(self)
     if self.trainer.step == 23:
         save(self)
     if self.trainer.step == 37:

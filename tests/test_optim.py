@@ -81,7 +81,7 @@ def test_ema_equals_the_formula_and_copies_buffers(warmup: bool) -> None:
             for p in model.parameters():
                 p.add_(torch.randn(p.shape, generator=torch.Generator().manual_seed(t)))
         model.norm(torch.randn(4, 2, 3, 3, generator=torch.Generator().manual_seed(t)))
-        ema.update(model)
+        ema.update(model, t)
         decay = min(0.9, (1 + t) / (10 + t)) if warmup else 0.9
         for name, p in model.named_parameters():
             expected[name] = decay * expected[name] + (1 - decay) * p.detach()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from sslcore.clock import Number
 from sslcore.methods.base import Batch, StepOutput
 from sslcore.methods.flexmatch import FlexMatch
 
@@ -24,7 +25,7 @@ class MaskByClassNumber(FlexMatch):
 
 
 class ConfidenceAsMaskRate(FlexMatch):
-    def step(self, model: nn.Module, batch: Batch, step: int) -> StepOutput:
+    def step(self, model: nn.Module, batch: Batch, step: Number) -> StepOutput:
         """Return FlexMatch's own step with the mean confidence under the mask rate's name."""
         output = super().step(model, batch, step)
         return output._replace(metrics=output.metrics | {"train/mask_rate": output.metrics["train/confidence"]})

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sslcore.clock import Number
 from sslcore.config import FixMatchConfig
 from sslcore.methods.base import STRONG, WEAK, Batch, Pseudo, StepOutput
 
@@ -28,7 +29,7 @@ class FixMatch(nn.Module):
         super().__init__()
         self.config = config
 
-    def step(self, model: nn.Module, batch: Batch, step: int) -> StepOutput:
+    def step(self, model: nn.Module, batch: Batch, step: Number) -> StepOutput:
         """Return the FixMatch loss of one batch; batch.u holds (weak, strong) views of the same images, in that order."""
         u_w, u_s = batch.u
         logits = model(torch.cat([batch.x, u_w, u_s]))

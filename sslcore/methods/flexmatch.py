@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sslcore.clock import Number
 from sslcore.config import FlexMatchConfig
 from sslcore.methods.base import STRONG, WEAK, Batch, Pseudo, StepOutput
 
@@ -49,7 +50,7 @@ class FlexMatch(nn.Module):
         """Return which pseudo-labels are kept, (n,) bool: the confidence reaches the threshold of its own class."""
         return confidence >= self.thresholds(self.counts())[targets_u]
 
-    def step(self, model: nn.Module, batch: Batch, step: int) -> StepOutput:
+    def step(self, model: nn.Module, batch: Batch, step: Number) -> StepOutput:
         """Return the FlexMatch loss of one batch and record its confident classes."""
         u_w, u_s = batch.u
         logits = model(torch.cat([batch.x, u_w, u_s]))

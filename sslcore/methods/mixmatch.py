@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslcore.augment.mixup import mixup
+from sslcore.clock import Number, at_most
 from sslcore.config import MixMatchConfig
 from sslcore.methods.base import WEAK, Batch, Pseudo, StepOutput
 from sslcore.models.norm import frozen_statistics
@@ -29,7 +30,7 @@ class MixMatch(nn.Module):
         self.config, self.num_classes = config, num_classes
         self.unlabeled_views = (WEAK,) * config.views
 
-    def step(self, model: nn.Module, batch: Batch, step: int) -> StepOutput:
+    def step(self, model: nn.Module, batch: Batch, step: Number) -> StepOutput:
         """Return the MixMatch loss of one batch; batch.u holds K weak views, batch.mix the draws for all (1 + K) B images."""
         assert batch.mix is not None
         with torch.no_grad(), frozen_statistics(model):
@@ -37,7 +38,8 @@ class MixMatch(nn.Module):
             targets_u = sharpen(probs_u, self.config.temperature)  # Eq. 7
 
         inputs = torch.cat([batch.x, *batch.u])  # ((1 + K) * B, ...)
-        targets = torch.cat([F.one_hot(batch.y, self.num_classes).to(targets_u.dtype), *[targets_u] * len(batch.u)])
+        one_hot = batch.y[:, None] == torch.arange(self.num_classes, device=batch.y.device)
+        targets = torch.cat([one_hot.to(targets_u.dtype), *[targets_u] * len(batch.u)])
         lam = torch.maximum(
             batch.mix.lam, 1 - batch.mix.lam
         )  # Eq. 9: closer to the first image, so labelled stays labelled
@@ -64,12 +66,12 @@ class MixMatch(nn.Module):
             "train/loss_x": loss_x.detach(),
             "train/loss_u": loss_u.detach(),
             "train/confidence": confidence.mean(),
-            "optim/lambda_u": torch.full_like(loss_u.detach(), lambda_u),
+            "optim/lambda_u": lambda_u * torch.ones_like(loss_u.detach()),
         }
         return StepOutput(loss, metrics, Pseudo(guesses, torch.ones_like(confidence)))  # MixMatch keeps every guess
 
 
-def sharpen(probs: Tensor, temperature: float) -> Tensor:
+def sharpen(probs: Tensor, temperature: Number) -> Tensor:
     """Return p^(1/T) / sum p^(1/T) for probs (..., C) that sum to 1; T = 1 changes nothing, T -> 0 gives the argmax."""
     # In logs: p^(1/T) underflows to 0 / 0 for small T. The floor keeps log(0) finite and can't win.
     return (probs.clamp(min=torch.finfo(probs.dtype).tiny).log() / temperature).softmax(dim=-1)
@@ -88,6 +90,6 @@ def interleave(parts: list[Tensor]) -> list[Tensor]:
     return [torch.cat(part) for part in slices]
 
 
-def ramp(lambda_u: float, ramp_steps: int, step: int) -> float:
+def ramp(lambda_u: Number, ramp_steps: int, step: Number) -> Number:
     """Return the weight of loss_u at a step: linear from 0 to lambda_u over ramp_steps."""
-    return lambda_u * min(1.0, step / ramp_steps) if ramp_steps else lambda_u
+    return lambda_u * at_most(step / ramp_steps, 1.0) if ramp_steps else lambda_u

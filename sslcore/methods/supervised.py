@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import nn
 
+from sslcore.clock import Number
 from sslcore.config import SupervisedConfig
 from sslcore.methods.base import WEAK, Batch, StepOutput
 
@@ -23,7 +24,7 @@ class Supervised(nn.Module):
         super().__init__()
         self.config = config
 
-    def step(self, model: nn.Module, batch: Batch, step: int) -> StepOutput:
+    def step(self, model: nn.Module, batch: Batch, step: Number) -> StepOutput:
         """Return the supervised loss of one batch."""
         loss_x = F.cross_entropy(model(batch.x), batch.y)
         return StepOutput(loss_x, {"train/loss": loss_x.detach(), "train/loss_x": loss_x.detach()}, None)

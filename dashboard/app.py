@@ -44,8 +44,13 @@ try:
 except (StoreError, OSError) as problem:
     st.error(text.escape(str(problem)), icon=":material/error:")
     st.stop()
+if engine.trouble:
+    st.error(text.escape(engine.trouble), icon=":material/error:")
 guide_tour.enter(page.url_path)
-page.run()
+try:
+    page.run()
+except StoreError as problem:  # damaged, or full, since it was opened
+    st.error(text.escape(str(problem)), icon=":material/error:")
 if not st.session_state.get("warm"):
     engine.warm_up()  # last, once a tab: the page is painted before torch is imported
     st.session_state["warm"] = True

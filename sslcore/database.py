@@ -37,29 +37,42 @@ class Database:
                 for statement in SCHEMA.split(";\n"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        except OSError as error:
-            raise StoreError(f"the run folder {self.root} can't be used: {error}") from error
+        except BaseException as error:
+            self._let_go()
+            if isinstance(error, OSError):
+                raise StoreError(f"the run folder {self.root} can't be used: {error}") from error
+            raise
 
     def _refuse_emptied(self) -> None:
         """SQLite takes a file of no bytes for a new one: beside runs it is what is left of theirs, and none would be shown."""
         file = self.root / FILE
-        if file.exists() and not file.stat().st_size and not file.with_name(FILE + "-wal").exists():
-            lost = sum(1 for _ in self.root.glob("*/config.json"))
-            if lost:
-                raise StoreError(
-                    f"{file} is empty although {lost:,} runs have folders here; put a copy of it back, or remove it to begin with no runs"
-                )
+        emptied = file.exists() and not file.stat().st_size and not file.with_name(FILE + "-wal").exists()
+        if emptied and any(self.root.glob("*/config.json")):
+            raise StoreError(
+                f"{file} is empty although folders of runs lie beside it; put a copy of it back, or remove it to begin with no runs"
+            )
 
     def _connection(self) -> sqlite3.Connection:
         """One connection a thread: SQLite's own locks do the rest."""
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
             db = sqlite3.connect(self.root / FILE, timeout=20.0, isolation_level=None)
-            db.row_factory = sqlite3.Row
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
             self._local.db = db
+            db.row_factory = sqlite3.Row
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = NORMAL")
+            except sqlite3.Error:
+                self._let_go()
+                raise
         return db
+
+    def _let_go(self) -> None:
+        """Close this thread's connection after a failure, with the locks that it may hold."""
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        self._local.db = None
+        if db is not None:
+            db.close()
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

@@ -79,7 +79,7 @@ class Database:
         """Read; the rows must be used up inside, so that a damaged page or cell is told like anything else."""
         try:
             yield self._connection()
-        except (sqlite3.Error, json.JSONDecodeError, UnicodeError) as error:
+        except (sqlite3.Error, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise self._told(error) from error
 
     @contextmanager

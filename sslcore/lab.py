@@ -21,6 +21,7 @@ from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore import fork
 from sslcore.config import ConfigError, RunConfig
+from sslcore.naming import checked_name
 from sslcore.process import HOST, alive
 from sslcore.store import Store, StoreError, default_root, owner
 
@@ -47,8 +48,8 @@ class Lab:
     # -- what a person asks; each is idempotent ------------------------------------------------------------------------
 
     def start(self, config: RunConfig, preset: str = "", name: str = "") -> str:
-        """Queue a new run and return its id at once."""
-        run_id = self.store.create(config, preset=preset, name=name)
+        """Queue a new run and return its id at once; StoreError if the name is too long."""
+        run_id = self.store.create(config, preset=preset, name=checked_name(name))
         self._work()
         return run_id
 
@@ -68,11 +69,8 @@ class Lab:
         orphan = run.state == ev.QUEUED and not (run.host == HOST and alive(run.pid, run.process))
         if run.state in ev.RESUMABLE or orphan:
             values = {"until": until, "queued": time.time(), "error": "", "ended": None, **owner()}
-            of = {
-                "host": run.host,
-                "pid": run.pid,
-                "process": run.process,
-            }  # two who ask at once: the second is told no
+            # Of two who ask at once, the second is told no.
+            of = {"host": run.host, "pid": run.pid, "process": run.process}
             self.store.move(run.id, ev.QUEUED, only_from=[run.state], only_of=of, **values)
             self._work()
 

@@ -12,11 +12,19 @@ def describe(store: Store, run_id: str, name: str, note: str) -> None:
 
     Signs that can't be seen, such as those that turn the writing direction, are left out.
     """
-    name, note = clean_name(name), clean_note(note)
-    for what, typed, most in (("name", name, NAME_LENGTH), ("note", note, NOTE_LENGTH)):
-        if len(typed) > most:
-            raise StoreError(f"the {what} of a run may have up to {most:,} characters, got {len(typed):,}")
-    store.update(run_id, name=name or run_id, note=note)
+    note = _fitting("note", clean_note(note), NOTE_LENGTH)
+    store.update(run_id, name=checked_name(name) or run_id, note=note)
+
+
+def checked_name(name: str) -> str:
+    """Return a name as it is kept; StoreError if it is too long."""
+    return _fitting("name", clean_name(name), NAME_LENGTH)
+
+
+def _fitting(what: str, typed: str, most: int) -> str:
+    if len(typed) > most:
+        raise StoreError(f"the {what} of a run may have up to {most:,} characters, got {len(typed):,}")
+    return typed
 
 
 def clean_name(name: str) -> str:

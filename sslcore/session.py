@@ -96,13 +96,20 @@ def _enough_memory(config: cfg.RunConfig) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "can't allocate memory" not in str(error):
             raise
-        width = "model.widen_factor" if config.model.net == "wrn" else "model.width"
-        lower = " or ".join(
-            f"{name} ({value})"
-            for name, spec, value in cfg.walk(config)
-            if name in ("train.batch", "method.mu", "method.views", width) and value > spec.metadata["low"]
-        )
-        raise OutOfMemory(f"the memory for training ran out; start again with a lower {lower}") from error
+        lower = [
+            "model.widen_factor" if config.model.net == "wrn" else "model.width",
+            "train.batch",
+            "method.mu",
+            "method.views",
+        ]
+        lower += ["data.image_size"] if config.data.source.startswith("folder:") else []
+        told = [
+            f"{path} ({value})"
+            for path, spec, value in cfg.walk(config)
+            if path in lower and value > spec.metadata["low"]
+        ]
+        advice = f"; start again with a lower {' or '.join(told)}" if told else ""
+        raise OutOfMemory(f"the memory for training ran out{advice}") from error
 
 
 def _progress(store: Store, run_id: str, summary: dict[str, Any]) -> data.Progress:

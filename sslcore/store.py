@@ -91,6 +91,7 @@ class Store(Database):
 
     def run(self, run_id: str) -> ev.Run:
         """One run by its id or a unique beginning of it; StoreError if there is none."""
+        run_id = run_id.encode(errors="replace").decode()  # typed bytes that are no text name no run
         with self._reading() as db:
             row = db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs WHERE id = ?", (run_id,)).fetchone()
             if row is not None:

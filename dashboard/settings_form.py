@@ -16,7 +16,7 @@ import streamlit as st
 
 from dashboard import text
 from sslcore import config as cfg
-from sslcore import presets
+from sslcore import presets, tensorboard
 from sslcore.config import ConfigError, RunConfig
 
 OWN_PLACE = {
@@ -97,7 +97,9 @@ def settings_form() -> Choice:
         ):
             raise ConfigError(f"There is no folder {text.shorten(wanted['data.source'].removeprefix('folder:'), 120)}.")
         changes = {path: value for path, value in wanted.items() if value != known[path]}
-        return Choice(preset, presets.build(preset, base.method.name, changes), refused=_told())
+        config = presets.build(preset, base.method.name, changes)
+        tensorboard.require(config)
+        return Choice(preset, config, refused=_told())
     except ConfigError as problem:
         return Choice(preset, None, str(problem), refused=_told())
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sslcore import config as cfg
-from sslcore import console, report, sweep, transfer
+from sslcore import console, report, sweep, tensorboard, transfer
 from sslcore import events as ev
 from sslcore.config import ConfigError, RunConfig
 from sslcore.files import write_atomically
@@ -72,6 +72,7 @@ def _check_data(config: RunConfig, quiet: bool) -> None:
     from sslcore.rng import Generators
     from sslcore.trainer import choose_device, cut
 
+    tensorboard.require(config)
     device = choose_device(config.train.device)
     cut(config, data.load(config.data, console.progress(quiet)), Generators(config.train.seed, device)["split"])
 

@@ -141,6 +141,7 @@ class TrainConfig:
     evals: int = setting(64, "evaluations in the whole run, evenly spaced, the last one at its end", low=1, high=10_000)
     device: str = setting("auto", "auto takes the GPU if there is one", choices=("auto", "cpu", "cuda", "mps"))
     threads: int = setting(0, "CPU threads of the trainer; 0: all cores", low=0, high=1024)
+    tensorboard: bool = setting(False, "also write TensorBoard event files into the run's folder", numbers=False)
 
 
 @dataclass(frozen=True)
@@ -362,5 +363,9 @@ def content_key(raw: Mapping[str, Any]) -> str:
     name = raw.get("method", {}).get("name", "flexmatch")
     defaults = to_dict(with_method(RunConfig(), name)) if name in METHOD_CONFIGS else {}
     whole = {section: {**defaults.get(section, {}), **raw.get(section, {})} for section in {*defaults, *raw}}
+    for path, spec, _ in walk(RunConfig()):
+        if not spec.metadata["numbers"]:
+            section, setting_name = path.split(".", 1)
+            whole.get(section, {}).pop(setting_name, None)
     text = json.dumps(whole, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

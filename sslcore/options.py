@@ -11,6 +11,8 @@ from sslcore import config as cfg
 from sslcore import presets, sweep
 from sslcore.config import ConfigError, RunConfig
 
+BOARD_HELP = "also write TensorBoard event files into the run's folder (needs the package tensorboard)"
+
 
 class Parser(argparse.ArgumentParser):
     """argparse whose complaint is one line, not the whole usage."""
@@ -47,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
         spec = cfg.find(RunConfig(), path)
         train.add_argument(f"--{name}", help=f"{spec.metadata['help']} ({cfg.allowed(spec)})")
     train.add_argument("--name", default="", help="a name for the run")
+    train.add_argument("--tensorboard", action="store_true", help=BOARD_HELP)
     train.add_argument(
         "--set",
         action="append",
@@ -116,6 +119,7 @@ def parser() -> argparse.ArgumentParser:
     swept.add_argument("--parallel", default="auto", help="runs at a time (default auto: what the cores allow)")
     swept.add_argument("--again", action="store_true", help="try failed cells once more")
     swept.add_argument("--out", metavar="FILE.csv", help="write one row a run")
+    swept.add_argument("--tensorboard", action="store_true", help=BOARD_HELP)
 
     bench = command("bench", "time every method, each net and the augmentation on the device at hand")
     bench.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
@@ -154,6 +158,7 @@ def assignment(text: str) -> tuple[str, str]:
 def train_config(args: argparse.Namespace) -> RunConfig:
     """Return the config that the options of `train` ask for; ConfigError says what is wrong."""
     settings: dict[str, Any] = dict(assignment(text) for text in args.set)
+    settings |= {"train.tensorboard": True} if args.tensorboard else {}
     typed = {
         "data.source": args.data,
         "data.labels": args.labels,
@@ -170,9 +175,9 @@ def sweep_plan(args: argparse.Namespace) -> sweep.Plan:
     """Return the named plan, or that of a preset, with what was typed in its place."""
     base = sweep.NAMED[args.preset].plan if args.preset in sweep.NAMED else sweep.Plan(args.preset)
     typed = {"data.source": args.data, "train.steps": args.steps, "train.device": args.device}
-    settings = dict(assignment(text) for text in args.set) | {
-        path: value for path, value in typed.items() if value is not None
-    }
+    settings: dict[str, Any] = dict(assignment(text) for text in args.set)
+    settings |= {path: value for path, value in typed.items() if value is not None}
+    settings |= {"train.tensorboard": True} if args.tensorboard else {}
     return dataclasses.replace(
         base,
         methods=tuple(args.methods.split(",")) if args.methods else base.methods,

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sslcore import checkpoint, keyframes
+from sslcore import checkpoint, keyframes, tensorboard
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.checkpoint import weights_sha256
@@ -58,6 +59,7 @@ class Recorder:
         now = time.perf_counter()
         self.window_began = self.arrays_at = self.saved_at = now
         self.save_cost = 0.0
+        self.board: tensorboard.Board | None = None
         self.summary: dict[str, Any] = store.run(run_id).summary
         self.again = _set_since(store.events(run_id), trainer.step)
         steps, evals = trainer.config.train.steps, trainer.config.train.evals
@@ -99,6 +101,9 @@ class Recorder:
             "parameters": sum(p.numel() for p in trainer.model.parameters()), "images_per_step": trainer.images_per_step,
         }  # fmt: skip
         self.store.update(self.run_id, summary=self.summary)
+        if trainer.config.train.tensorboard:
+            with self._board_may_fail():
+                self.board = tensorboard.Board(self.folder, trainer.step, images.class_names)
         if trainer.step == 0:
             keyframes.write_probe(self.folder, trainer.probe.constants())
             keyframes.write(self.folder, 0, trainer.probe.frame(trainer.model, trainer.method, None))
@@ -156,7 +161,7 @@ class Recorder:
             raise ev.Diverged(f"the loss became {values['train/loss']} by step {window.step}")
         arrays = [ev.ArrayPoint(name, window.step, window.seconds, tensors[name].numpy()) for name in window.arrays]
         point = ev.MetricPoint(ev.TRAIN, window.step, window.seconds, values)
-        self.store.log(self.run_id, [point], arrays, step=window.step, seconds=window.seconds)
+        self._log(point, arrays, step=window.step, seconds=window.seconds)
 
     def _arrays(self) -> dict[str, Tensor]:
         self.arrays_at = time.perf_counter()
@@ -195,10 +200,32 @@ class Recorder:
             checkpoint.save(self.folder, self._state(), checkpoint.BEST)
         point = ev.MetricPoint(ev.EVAL, trainer.step, self.seconds, values)
         recall = [ev.ArrayPoint("eval/test/recall", trainer.step, self.seconds, test.recall.numpy())] if test else []
-        self.store.log(self.run_id, [point], recall, step=trainer.step, seconds=self.seconds, summary=self.summary)
+        self._log(point, recall, step=trainer.step, seconds=self.seconds, summary=self.summary)
         if trainer.step in self.keep_steps:
             checkpoint.keep(self.folder, self._state(), trainer.step)
         self.window_began = time.perf_counter()
+
+    def _log(self, point: ev.MetricPoint, arrays: list[ev.ArrayPoint], **values: Any) -> None:
+        self.store.log(self.run_id, [point], arrays, **values)
+        if self.board:
+            with self._board_may_fail():
+                self.board.write([point], arrays)
+
+    @contextmanager
+    def _board_may_fail(self) -> Iterator[None]:
+        """Event files are an extra: where one can't be written the run goes on without, and its history says so."""
+        try:
+            yield
+        except (OSError, ImportError) as error:
+            self.board = None
+            told = {"error": str(error), "then": "no event files from here on"}
+            self.store.add_event(self.run_id, self.trainer.step, "tensorboard", told)
+
+    def close(self) -> None:
+        """Let go of the run's files; nothing is logged after it."""
+        if self.board:
+            with self._board_may_fail():
+                self.board.close()
 
     def _demand_finite(self) -> None:
         if not self.trainer.finite():
@@ -219,6 +246,9 @@ class Recorder:
             "config": cfg.to_dict(self.trainer.config),
         }
         checkpoint.save(self.folder, self._state(), checkpoint.LAST, meta | {"torch": str(torch.__version__)})
+        if self.board:
+            with self._board_may_fail():
+                self.board.flush()
         self.saved_at = time.perf_counter()
         self.save_cost = self.saved_at - began
 

@@ -70,6 +70,7 @@ class Stay:
                 leave = leave or ev.PAUSED
             if leave:
                 recorder.save()
+                recorder.close()
                 return leave
             with _enough_memory(trainer.config):
                 trainer.train_step()
@@ -78,6 +79,7 @@ class Stay:
             recorder.rest()
             return None
         recorder.finish()
+        recorder.close()
         return ev.FINISHED
 
 

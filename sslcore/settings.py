@@ -24,9 +24,22 @@ def setting(
     choices: tuple[str, ...] = (),
     above: bool = False,
     live: bool = False,
+    numbers: bool = True,
 ) -> Any:
-    """Declare one field. The range is [low, high]; `above` opens the lower end; `live`: may change during a run."""
-    meta = {"help": help, "low": low, "high": high, "unit": unit, "choices": choices, "above": above, "live": live}
+    """Declare one field. The range is [low, high]; `above` opens the lower end; `live`: may change during a run.
+
+    `numbers` False: it decides none of a run's numbers, so runs that differ in nothing else are the same.
+    """
+    meta = {
+        "help": help,
+        "low": low,
+        "high": high,
+        "unit": unit,
+        "choices": choices,
+        "above": above,
+        "live": live,
+        "numbers": numbers,
+    }
     return field(default=default, metadata=meta)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,15 @@ def test_start_trains_what_the_form_says_and_shows_it(store: Store) -> None:
     assert (run.method, run.labels, run.seed, run.state, run.preset) == ("fixmatch", 20, 3, ev.QUEUED, presets.DEFAULT)
     assert run.config["method"]["threshold"] == 0.8 and run.steps == presets.build(presets.DEFAULT).train.steps
     assert at.query_params["run"] == run.id and "FixMatch" in at.subheader[0].value
+
+
+def test_event_files_without_their_package_are_refused_before_the_start(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    at = page(**{"train.tensorboard": "true"})
+    assert at.button(key="start").disabled
+    assert any("pip install tensorboard".replace("-", "\\-") in str(error.value) for error in at.error), at.error
 
 
 def test_without_a_change_the_form_is_the_preset(store: Store) -> None:

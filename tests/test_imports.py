@@ -14,6 +14,7 @@ TORCH_FREE = (
     "config",
     "settings",
     "presets",
+    "tensorboard",
     "events",
     "store",
     "database",

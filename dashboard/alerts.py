@@ -51,7 +51,8 @@ def _diverging(run: Run, now: Snapshot) -> Alert | None:
     step, loss = known(now.train, "train/loss_x")
     if len(loss) < 6:
         return None
-    level = np.array([loss[max(0, i - 2) : i + 1].mean() for i in range(len(loss))])
+    sums = np.convolve(loss, np.ones(3))[: len(loss)]
+    level = sums / np.minimum(np.arange(1, len(loss) + 1), 3)  # mean of the latest three
     best = int(level.argmin())
     if level[-1] < LOUD * max(level[best], 1.0):  # a small loss may be many times a tiny one
         return None

@@ -55,8 +55,8 @@ _component = st.components.v2.component(
 )
 
 
-def encode(figure: Figure) -> bytes:
-    """Return a figure as the browser gets it: arrays that several traces share, such as the steps, are written once."""
+def split(figure: Figure) -> tuple[str, ...]:
+    """Return a figure as JSON in which arrays are named by their number, then the arrays; one that traces share is there once."""
     arrays: dict[str, int] = {}
 
     def shared(value: Any) -> Any:
@@ -65,12 +65,17 @@ def encode(figure: Figure) -> bytes:
         return value
 
     traces = [{name: shared(value) for name, value in trace.items()} for trace in figure["data"]]
-    sent = {"data": traces, "layout": figure["layout"], "arrays": list(arrays)}
-    return json.dumps(sent, separators=(",", ":")).encode()
+    return json.dumps({"data": traces, "layout": figure["layout"]}, separators=(",", ":")), *arrays
+
+
+def encode(figure: Figure) -> bytes:
+    """Return a figure as the browser gets it, arrays and all."""
+    shell, *arrays = split(figure)
+    return f'{shell[:-1]},"arrays":{json.dumps(arrays, separators=(",", ":"))}}}'.encode()
 
 
 def live_chart(
-    figure: Figure | bytes,
+    figure: Figure | bytes | None,
     *,
     key: str,
     view: str,
@@ -81,6 +86,7 @@ def live_chart(
 ) -> None:
     """Draw a figure of `charts`, or what `encode` made of it; call it again with the same `key` to give it new numbers.
 
+    None: what the page's feed (`live_feed`) tells of the chart `key`, now and whenever it changes.
     `view` names what is shown (the run): while it stays, the user's zoom and legend choices stay; `wait` stands in an
     empty chart. The height in pixels never changes, so nothing below jumps. A click on a point leaves
     `st.session_state[key].click` = [x, y] and calls `on_click`.
@@ -93,8 +99,10 @@ def live_chart(
         "name": key,
         "src": _source(),
         "clicks": on_click is not None,
+        "fed": figure is None,
     }
-    data = json.dumps(head).encode() + b"\n" + (figure if isinstance(figure, bytes) else encode(figure))
+    sent = b"" if figure is None else figure if isinstance(figure, bytes) else encode(figure)
+    data = json.dumps(head).encode() + b"\n" + sent
     if on_click is None:
         _component(data=data, key=key, height=height)
     else:

@@ -5,33 +5,37 @@ Five `st.metric` with a sparkline start five chart engines anew at every tick, a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import streamlit as st
+
+from dashboard.live_feed import Parts
+from dashboard.served import LOADER, served
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A label, its value as text, what it means, and its course; `top`: the value at the upper edge, None: the largest."""
+    """A label, what it means, `top`: the value at the upper edge of its course, None: the largest; the course, and the value as text."""
 
     label: str
-    value: str
     help: str
-    course: tuple[float, ...] = ()
-    top: float | None = None
+    top: float | None
+    course: tuple[float, ...]
+    value: str
 
 
-_HERE = Path(__file__).resolve().parent
 _component = st.components.v2.component(
-    "ssl_live_tiles",
-    html='<div class="ssl-tiles"></div>\n',
-    css=(_HERE / "live_tiles.css").read_text(encoding="utf-8"),
-    js=(_HERE / "live_tiles.js").read_text(encoding="utf-8"),
-)
+    "ssl_live_tiles", html=f'<div class="ssl-tiles" {served("live_tiles")}></div>\n', js=LOADER, isolate_styles=False
+)  # fmt: skip
 
 
-def live_tiles(tiles: Sequence[Tile], *, key: str) -> None:
-    """Draw the tiles side by side, two a row on a phone; call it again with the same `key` to change their values."""
-    _component(data={"tiles": [asdict(tile) for tile in tiles]}, key=key)
+def live_tiles(name: str, *, view: str) -> None:
+    """Draw the place of the tiles that the page's feed tells of as `name`: side by side, two a row on a phone."""
+    _component(data={"name": name, "view": view}, key=name)
+
+
+def tile_parts(tiles: Sequence[Tile]) -> Parts:
+    """Return tiles as the feed tells them."""
+    return tuple(json.dumps(vars(tile), separators=(",", ":")) for tile in tiles)

@@ -13,6 +13,7 @@ import streamlit as st
 
 from dashboard import cell_images, charts_classes, charts_guess, gallery, images, queries, text
 from dashboard.live_chart import encode, live_chart
+from dashboard.live_feed import frame_watch
 from dashboard.queries import Columns
 from sslcore.events import Run
 
@@ -32,6 +33,7 @@ def show(run: Run, theme: str, young: bool = False) -> None:
     if run.method == "mixmatch":
         guesses(run, step or 0, frame, names, order)
     confusion(run, step or 0, frame, names)
+    frame_watch(step, view=run.id)
 
 
 def sheet(run: Run, theme: str, step: int, frame: Columns | None, names: Sequence[str]) -> list[int]:

@@ -9,7 +9,8 @@ import streamlit as st
 
 from dashboard import alerts, live_settings, notes, queries, text, widgets
 from dashboard.live_chart import preload
-from dashboard.live_tiles import Tile, live_tiles
+from dashboard.live_feed import Parts
+from dashboard.live_tiles import Tile, tile_parts
 from dashboard.queries import Snapshot
 from sslcore.events import Run
 
@@ -18,11 +19,6 @@ THRESHOLDED = ("fixmatch", "flexmatch")
 
 def progress(run: Run, now: Snapshot) -> None:
     """A bar, and below it step, time, time left and speed."""
-    with st.container(gap="xsmall"):
-        _progress(run, now)
-
-
-def _progress(run: Run, now: Snapshot) -> None:
     share = min(run.step / max(run.steps, 1), 1.0)
     loading = run.summary.get("loading")
     if run.step == 0 and loading:
@@ -50,8 +46,8 @@ def _progress(run: Run, now: Snapshot) -> None:
         st.caption(changed)
 
 
-def tiles(run: Run, now: Snapshot) -> None:
-    """Five numbers with their course."""
+def tiles(run: Run, now: Snapshot) -> Parts:
+    """Return five numbers with their course, for the feed."""
     wanted = [("Test accuracy", "eval/test/accuracy", "test"), ("Raw weights", "eval/test/accuracy/raw", "raw")]
     if run.method in THRESHOLDED:
         wanted += [("Mask rate", "train/mask_rate", "mask"), ("Purity", "train/purity", "purity")]
@@ -65,8 +61,8 @@ def tiles(run: Run, now: Snapshot) -> None:
         value = now.last(name)
         shown = (None if value is None else f"{value:.3f}") if about == "loss" else text.percent(value)
         course = tuple(round(point, 4) for point in now.history(name))
-        found.append(Tile(label, shown or "\u2013", text.TILE_HELP[about], course, None if about == "loss" else 1.0))
-    live_tiles(found, key="tiles")
+        found.append(Tile(label, text.TILE_HELP[about], None if about == "loss" else 1.0, course, shown or "\u2013"))
+    return tile_parts(found)
 
 
 def verdict(run: Run, now: Snapshot) -> None:

@@ -9,7 +9,7 @@ import json
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from sslcore.process import HOST, alive
 from sslcore.store import Store, StoreError
 
 NOTHING = np.zeros((0, 0), np.float32)
+ARRAYS = ("flex/threshold", "flex/count", "pseudo/count", "eval/test/recall")
 AT_ONCE = 4096  # points read in one go: between two goes the training thread gets its turn
 
 
@@ -60,6 +61,11 @@ def choose(found: list[ev.Run], wanted: str = "") -> ev.Run | None:
 def waiting(found: list[ev.Run]) -> list[ev.Run]:
     """Runs that wait for their turn, the next one first."""
     return [run for run in reversed(found) if run.state == ev.QUEUED and not orphaned(run)]
+
+
+def at_work(found: list[ev.Run]) -> tuple[tuple[str, str], ...]:
+    """(id, state) of those at work or waiting among all runs, newest first: what `busy` said when they were read."""
+    return tuple((run.id, run.state) for run in found if run.state in (ev.QUEUED, *ev.ACTIVE))
 
 
 def busy() -> tuple[tuple[str, str], ...]:
@@ -105,11 +111,12 @@ class Change:
 class Snapshot:
     """The curves of one run at one moment; arrays are shared by all readers and can't be written to.
 
-    While nothing is new it is the same object, so that what is drawn from it can be kept by it.
+    While nothing is new it is the same object, and so are its parts, so that what is drawn from one can be kept by it.
     """
 
     run_id: str
-    version: tuple[int, ...]
+    version: tuple[int, ...]  # points of either series, step, last event
+    arrays: int = 0  # class vectors read
     train: Columns = field(default_factory=dict)
     evals: Columns = field(default_factory=dict)
     low: Columns = field(
@@ -161,22 +168,28 @@ _reading = threading.RLock()  # two tabs that ask at once: one reads, the other 
 
 @lru_cache(maxsize=64)  # ten compared runs in a few tabs
 def _snapshot(root: Path, run_id: str, version: tuple[int, ...]) -> Snapshot:
-    db, events = store(), store().events(run_id)
-    train = _window(root, run_id, ev.TRAIN)
-    found = Snapshot(
-        run_id,
-        version,
-        train=train.columns,
-        low=train.low,
-        high=train.high,
-        evals=_window(root, run_id, ev.EVAL).columns,
-        threshold=db.arrays(run_id, "flex/threshold", LIMIT // 2),
-        count=_newest(db.arrays(run_id, "flex/count", 2)),
-        pseudo=_newest(db.arrays(run_id, "pseudo/count", 2)),
-        recall=_newest(db.arrays(run_id, "eval/test/recall", 2)),
-        marks=marks(events),
-        changes=changes(events, _first_config(db.folder(run_id))),
-    )
+    """Read what is new since the last snapshot of the run; of the rest it holds the very same objects."""
+    db, last = store(), _last(root, run_id)
+    before, arrays = last[0], db.array_version(run_id, ARRAYS)
+    train, evals, _, event = version
+    new: dict[str, Any] = {}
+    same = before is not None and before.version[3] == event  # a run that was resumed may have forgotten points
+    if before is None or not same or before.version[0] != train:
+        window = _window(root, run_id, ev.TRAIN)
+        new = {"train": window.columns, "low": window.low, "high": window.high}
+    if before is None or not same or before.version[1] != evals:
+        new["evals"] = _window(root, run_id, ev.EVAL).columns
+    if before is None or not same or before.arrays != arrays:
+        new |= {
+            "threshold": db.arrays(run_id, ARRAYS[0], LIMIT // 2),
+            "count": _newest(db.arrays(run_id, ARRAYS[1], 2)),
+            "pseudo": _newest(db.arrays(run_id, ARRAYS[2], 2)),
+            "recall": _newest(db.arrays(run_id, ARRAYS[3], 2)),
+        }
+    if before is None or not same:
+        events = db.events(run_id)
+        new |= {"marks": marks(events), "changes": changes(events, _first_config(db.folder(run_id)))}
+    found = replace(before or Snapshot(run_id, version), version=version, arrays=arrays, **new)
     parts = (found.train, found.low, found.high, found.evals)
     for array in (
         *(a for part in parts for a in part.values()),
@@ -186,7 +199,14 @@ def _snapshot(root: Path, run_id: str, version: tuple[int, ...]) -> Snapshot:
         found.recall,
     ):
         array.flags.writeable = False
+    last[0] = found
     return found
+
+
+@lru_cache(maxsize=64)
+def _last(root: Path, run_id: str) -> list[Snapshot | None]:
+    """The newest snapshot of a run, in a list of one."""
+    return [None]
 
 
 @lru_cache(maxsize=32)

@@ -15,7 +15,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
 from typing import Any
 
 from sslcore.settings import ConfigError, field_type, setting, short
@@ -143,15 +142,6 @@ class TrainConfig:
     device: str = setting("auto", "auto takes the GPU if there is one", choices=("auto", "cpu", "cuda", "mps"))
     threads: int = setting(0, "CPU threads of the trainer; 0: all cores", low=0, high=1024)
     tensorboard: bool = setting(False, "also write TensorBoard event files into the run's folder", numbers=False)
-    precision: str = setting(
-        "auto",
-        "number format of the convolutions; auto: bf16 on a GPU, fp32 elsewhere",
-        choices=("auto", "fp32", "bf16", "fp16"),
-    )
-    graph: str = setting(
-        "auto", "one CUDA graph a step; auto: on a GPU, where it can be captured", choices=("auto", "on", "off")
-    )
-    compile: bool = setting(False, "compile the net with torch.compile; takes about a minute and a C compiler")
 
 
 @dataclass(frozen=True)
@@ -370,12 +360,6 @@ def content_key(raw: Mapping[str, Any]) -> str:
 
     A setting that the dict lacks, because it came after the run, counts as its default.
     """
-    return _content_key(json.dumps(raw, sort_keys=True))
-
-
-@lru_cache(maxsize=4096)  # a page looks for a sweep's runs among hundreds every second
-def _content_key(text: str) -> str:
-    raw = json.loads(text)
     name = raw.get("method", {}).get("name", "flexmatch")
     defaults = to_dict(with_method(RunConfig(), name)) if name in METHOD_CONFIGS else {}
     whole = {section: {**defaults.get(section, {}), **raw.get(section, {})} for section in {*defaults, *raw}}

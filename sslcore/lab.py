@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -236,8 +237,14 @@ _labs_lock = threading.Lock()
 
 def lab(root: Path | str | None = None) -> Lab:
     """Return this process's Lab of a folder (default: `default_root()`), made at the first call; for pages, so polite."""
-    path = Path(root or default_root()).expanduser().resolve()
+    path = _resolved(Path(root or default_root()).expanduser().absolute())
     with _labs_lock:
         if path not in _labs:
             _labs[path] = Lab(Store(path), polite=True)
         return _labs[path]
+
+
+@cache
+def _resolved(path: Path) -> Path:
+    """A page asks a dozen times a second, and the disk each time."""
+    return path.resolve()

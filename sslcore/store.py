@@ -237,6 +237,13 @@ class Store(Database):
             row = db.execute(f"SELECT ({last}), ({last})", (run_id, ev.TRAIN, run_id, ev.EVAL)).fetchone()
         return (row[0], row[1])
 
+    def array_version(self, run_id: str, names: Sequence[str]) -> int:
+        """A counter that grows whenever the run has a new vector of one of these names."""
+        last = "COALESCE((SELECT MAX(seq) + 1 FROM arrays WHERE run = ? AND name = ?), 0)"
+        asked = "SELECT " + " + ".join([last] * len(names))
+        cells = [cell for name in names for cell in (run_id, name)]
+        return int(self._connection().execute(asked, cells).fetchone()[0])
+
     def points_from(
         self, run_id: str, series: str, number: int, most: int
     ) -> list[tuple[int, float, dict[str, float]]]:

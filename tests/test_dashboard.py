@@ -12,7 +12,7 @@ import pytest
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from dashboard import queries, text
+from dashboard import pulse, queries, text
 from sslcore import events as ev
 from sslcore import presets
 from sslcore.config import METHOD_NAMES
@@ -51,20 +51,35 @@ def words(at: AppTest) -> str:
 
 
 def charts(at: AppTest) -> dict[str, Any]:
-    """The charts of a page by their name: what the component was given."""
+    """The charts of a page by their name: what the component was given, or the feed told."""
     found: dict[str, Any] = {}
+    told = fed(at)
     for component in at.get("bidi_component"):
         head, _, figure = component.proto.bytes.partition(b"\n")
-        if figure:
-            data = json.loads(head) | {"figure": json.loads(figure)}
-            found[data["name"]] = data
+        if component.proto.component_name == "ssl_live_chart" and b'"name"' in head:
+            data = json.loads(head)
+            if data["fed"]:
+                shell, *arrays = told[data["name"]]
+                found[data["name"]] = data | {"figure": json.loads(shell) | {"arrays": arrays}}
+            else:
+                found[data["name"]] = data | {"figure": json.loads(figure)}
+    return found
+
+
+def fed(at: AppTest) -> dict[str, list[str]]:
+    """What the feed of a page that was just drawn tells of each chart: everything, it has not told anything before."""
+    found: dict[str, list[str]] = {}
+    for component in at.get("bidi_component"):
+        if component.proto.component_name == "ssl_live_feed":
+            said = json.loads(component.proto.bytes)
+            assert said["since"] == ""
+            found = {name: [rest for _, rest in parts] for name, parts in said["charts"].items()}
     return found
 
 
 def tiles(at: AppTest) -> dict[str, str]:
     """The tiles of a page: label -> value."""
-    found = [json.loads(component.proto.json or "{}") for component in at.get("bidi_component")]
-    return {tile["label"]: tile["value"] for data in found for tile in data.get("tiles", [])}
+    return {tile["label"]: tile["value"] for tile in map(json.loads, fed(at)["tiles"])}
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -395,9 +410,12 @@ def test_a_waiting_run_is_cancelled_in_the_strip(store: Store) -> None:
 
 def test_the_numbers_of_every_part_stand_in_a_table(store: Store) -> None:
     fill(store, ev.RUNNING)
-    table = next(part.value for part in page().markdown if "top-5" in part.value)
-    assert "| Test | EMA | 0.130 | 97.0 % | 100.0 % |" in table and "| Labelled (train) | raw |" in table
-    assert "Validation" not in table
+    rows = json.loads(fed(page())["chart_numbers"][0])
+    assert rows[0][-1] == "top-5" and ["Test", "EMA", "0.130", "97.0 %", "100.0 %"] in rows
+    assert [row[:2] for row in rows[3:]] == [["Labelled (train)", "EMA"], ["Labelled (train)", "raw"]] or rows[1][
+        0
+    ] != "Test"
+    assert "Validation" not in [row[0] for row in rows]
 
 
 @pytest.mark.parametrize(("show", "count"), [("Kept", 1), ("Wrong", 1), ("Kept and wrong first", 64)])
@@ -421,3 +439,20 @@ def test_many_classes_can_be_searched(store: Store) -> None:
     store.log(run_id, [], [*wide, ev.ArrayPoint("pseudo/count", 90, 2.0, [1.0] * 30)], step=50)  # type: ignore[arg-type]
     lanes = charts(page(run=run_id))["chart_lanes"]["figure"]["data"][0]["y"]
     assert lanes == [f"plant {c}" for c in (0, 1, 2, 3, 4, 25, 26, 27, 28, 29)]
+
+
+def test_a_run_that_moves_on_while_its_page_is_drawn_is_drawn_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read as `pausing` for the heading, it is `paused` by the time its curves are drawn: the page must notice."""
+    run_id = fill(store, ev.RUNNING)
+    store.move(run_id, ev.PAUSING, only_from=[ev.RUNNING])
+    look = pulse.pulse
+
+    def pauses(run_id: str, **fresh: bool) -> pulse.Pulse:
+        store.move(run_id, ev.PAUSED, only_from=[ev.PAUSING])
+        return look(run_id, **fresh)
+
+    monkeypatch.setattr(pulse, "pulse", pauses)
+    at = page(run=run_id)
+    assert not at.button(key="resume").disabled and ":blue-badge" in "".join(part.value for part in at.markdown)

@@ -35,8 +35,14 @@ function read(data) {
   return [JSON.parse(text.slice(0, end)), text.slice(end + 1)]
 }
 
-function revive(text) {
-  const { data, layout, arrays } = JSON.parse(text)
+// Of the feed: the figure, then its arrays, each a text of its own.
+function fed(name, view) {
+  const feed = window.sslFeed
+  return feed && feed.view === view ? feed.charts.get(name) : undefined
+}
+
+function revive(content) {
+  const { data, layout, arrays } = Array.isArray(content) ? { ...JSON.parse(content[0]), arrays: content.slice(1) } : JSON.parse(content)
   const known = arrays.map((bdata) => ({ dtype: "f4", bdata }))
   for (const trace of data) {
     for (const [name, value] of Object.entries(trace)) if (value && value.ref !== undefined) trace[name] = known[value.ref]
@@ -160,10 +166,10 @@ function draw(chart, plotly) {
   chart.stale = !width || !chart.seen || document.hidden
   if (chart.stale) return
   const ink = chart.style.getPropertyValue("--st-text-color") + chart.style.getPropertyValue("--st-background-color")
-  if (chart.drawn === chart.text && chart.ink === ink && chart.width === width && chart.shownView === chart.view) return
-  if (chart.parsed !== chart.text) { chart.figure = revive(chart.text); chart.parsed = chart.text }
+  if (chart.drawn === chart.content && chart.ink === ink && chart.width === width && chart.shownView === chart.view) return
+  if (chart.parsed !== chart.content) { chart.figure = revive(chart.content); chart.parsed = chart.content }
   const [data, layout] = themed(chart.figure, chart.view, width, chart.style)
-  Object.assign(chart, { drawn: chart.text, ink, width, shownView: chart.view })
+  Object.assign(chart, { drawn: chart.content, ink, width, shownView: chart.view })
   plotly.react(chart.plot, data, { ...layout, width, height: chart.plot.clientHeight }, MODEBAR)
   chart.wait.textContent = data.length ? "" : chart.waitText
   if (chart.table.isConnected) fillTable(chart)
@@ -181,7 +187,7 @@ function mount(box, name) {
   chart.table.className = "table"
   chart.table.tabIndex = 0
   addTools(chart, box)
-  const again = () => { if (window.Plotly && chart.text) draw(chart, window.Plotly) }
+  const again = () => { if (window.Plotly && chart.content) draw(chart, window.Plotly) }
   chart.resized = new ResizeObserver(() => { if (chart.plot.clientWidth !== chart.width) again() })
   chart.resized.observe(box)
   chart.watched = new IntersectionObserver((entries) => {
@@ -191,6 +197,11 @@ function mount(box, name) {
   chart.watched.observe(box)
   chart.shown = () => { if (chart.stale) again() }
   document.addEventListener("visibilitychange", chart.shown)
+  chart.told = () => {
+    const content = chart.fed && fed(name, chart.view)
+    if (content && content !== chart.content) { chart.content = content; again() }
+  }
+  document.addEventListener("ssl-feed", chart.told)
   return chart
 }
 
@@ -198,24 +209,27 @@ function unmount(chart) {
   chart.resized.disconnect()
   chart.watched.disconnect()
   document.removeEventListener("visibilitychange", chart.shown)
+  document.removeEventListener("ssl-feed", chart.told)
   if (window.Plotly) window.Plotly.purge(chart.plot)
 }
 
 export function update({ data, parentElement, setTriggerValue }) {
   const box = parentElement.querySelector(".ssl-chart")
   const [head, text] = read(data)
-  if (!text) {  // nothing to draw yet: only load what draws
+  if (!text && !head.fed) {  // nothing to draw yet: only load what draws
     box.hidden = true
     loadPlotly(head.src).catch(() => {})
     return
   }
   const chart = charts.get(parentElement) || mount(box, head.name)
   charts.set(parentElement, chart)
-  Object.assign(chart, { text, view: head.view, waitText: head.wait, clicks: head.clicks, send: setTriggerValue })
+  const content = head.fed ? fed(head.name, head.view) : text
+  Object.assign(chart, { content, fed: head.fed, view: head.view, waitText: head.wait, clicks: head.clicks, send: setTriggerValue })
   chart.plot.classList.toggle("clickable", head.clicks)
   box.style.height = head.height + "px"
   box.setAttribute("aria-label", head.alt)
-  loadPlotly(head.src).then((plotly) => draw(chart, plotly)).catch((problem) => { chart.wait.textContent = problem.message })
+  if (!content && !chart.drawn) chart.wait.textContent = head.wait
+  loadPlotly(head.src).then((plotly) => { if (chart.content) draw(chart, plotly) }).catch((problem) => { chart.wait.textContent = problem.message })
 }
 
 export function remove(parentElement) {

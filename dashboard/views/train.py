@@ -1,11 +1,14 @@
 """The Train page: choose in the sidebar, start, watch. The shown run stands in the URL, else it is the newest one at work."""
 
 import time
+from dataclasses import replace
 
 import streamlit as st
 
-from dashboard import fork_form, panel_curves, panel_images, panels, queries, text, widgets
+from dashboard import fork_form, live_feed, panel_curves, panel_images, panels, queries, text, widgets
 from dashboard.live_settings import live_settings
+from dashboard.live_tiles import live_tiles
+from dashboard.pulse import is_young, pulse
 from dashboard.settings_form import Choice, settings_form
 from sslcore.events import ACTIVE, QUEUED, Run
 from sslcore.store import StoreError
@@ -15,9 +18,7 @@ FIRST, TICK, IDLE = (
     1.0,
     2.0,
 )  # seconds between two looks: before the first point, while it trains, while nothing does
-MOST_WAITING = 5  # runs of the queue that are named
 MOST_STEPS = 10_000  # that one press of Step may take
-YOUNG = 1.0  # seconds of training
 TWICE = 1.5  # seconds in which a second press of Start with the same settings is the same press
 
 
@@ -93,7 +94,7 @@ def queue_strip(found: list[Run], shown: Run | None) -> None:
     with st.container(border=True, key="queue", gap="xsmall"):
         for run in others:
             st.markdown(f"**At work:** {text.escape(widgets.title(run))}, seed {run.seed}")
-        for place, run in enumerate(queue[:MOST_WAITING], 1):
+        for place, run in enumerate(queue, 1):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.markdown(
                     f"**Waiting, number {place}:** {text.escape(widgets.title(run))}, seed {run.seed}", width="content"
@@ -102,8 +103,6 @@ def queue_strip(found: list[Run], shown: Run | None) -> None:
                     "Cancel", key=f"cancel_{run.id}", icon=":material/close:", type="tertiary", help="Take this run out of the queue; Resume puts it back",
                     on_click=cancel, args=(run.id,),
                 )  # fmt: skip
-        if len(queue) > MOST_WAITING:
-            st.caption(text.QUEUE_MORE.format(len(queue) - MOST_WAITING))
 
 
 def cancel(run_id: str) -> None:
@@ -112,32 +111,34 @@ def cancel(run_id: str) -> None:
         queries.engine().stop(run_id)
 
 
-def live(run_id: str, state: str, young: bool, busy: tuple[tuple[str, str], ...], changes: int) -> None:
-    """Draw the run as it is now; draw the whole page anew when a state has changed since."""
+def live(run_id: str, state: tuple[object, ...]) -> None:
+    """Draw the run as it is now, its charts through the feed; draw the whole page anew when its state has changed since."""
     try:
-        run = queries.store().run(run_id)
+        seen = pulse(run_id)
     except StoreError:  # deleted in another tab
         st.rerun()
-    now = queries.snapshot(run)
-    if run.state != state or is_young(run) != young or queries.busy() != busy or len(now.changes) != changes:
+    if seen.state != state:
         st.rerun()
-    panels.progress(run, now)
+    panels.progress(seen.run, seen.now)
     with st.container(key="verdict"):  # as high with one sentence as with two: what comes and goes moves nothing
-        panels.verdict(run, now)
-    panels.tiles(run, now)
-    panel_curves.curves(run, now)
-    panel_images.show(run, st.context.theme.type or "light", young)
+        panels.verdict(seen.run, seen.now)
+    told = {"tiles": panels.tiles(seen.run, seen.now), **panel_curves.tell(seen.run, seen.now, seen.origin)}
+    live_feed.feed(told, view=run_id, frame=None if is_young(seen.run) else seen.frame)
+
+
+def pictures(run_id: str) -> None:
+    """Draw what the newest keyframe has to say; drawn again when the feed tells of a newer one."""
+    try:
+        run = queries.store().run(run_id)
+    except StoreError:
+        st.rerun()
+    panel_images.show(run, st.context.theme.type or "light", is_young(run))
 
 
 def watch(busy: tuple[tuple[str, str], ...]) -> None:
     """While nothing trains here: draw the page anew once another tab or the command line starts something."""
     if queries.busy() != busy:
         st.rerun()
-
-
-def is_young(run: Run) -> bool:
-    """Whether a run has yet to show its first line: two points, which a slow page would wait for two ticks long."""
-    return run.state in (QUEUED, *ACTIVE) and run.seconds < YOUNG
 
 
 with st.sidebar:
@@ -166,13 +167,21 @@ with st.container():  # these always stand here, empty or not: a fragment is fou
     if asked := st.session_state.pop("ask_stop", None):
         widgets.attempt(lambda: widgets.ask_stop(queries.store().run(asked)))
 
-busy = queries.busy()
 at_work = run is not None and run.state in (QUEUED, *ACTIVE) and not queries.orphaned(run)
 with st.container():
+    busy = queries.at_work(found)
     if run is None:
         panels.empty()
     else:
-        every = None if not at_work else FIRST if is_young(run) else TICK
-        st.fragment(live, run_every=every)(run.id, run.state, is_young(run), busy, len(queries.snapshot(run).changes))
+        seen = pulse(run.id, fresh=True)
+        drawn = replace(seen, run=run, busy=busy).state  # what stands above, even if it is no longer so
+        above = st.container(gap="xsmall")
+        live_tiles("tiles", view=run.id)
+        panel_curves.cards(run, seen.now)
+        live_feed.afresh()
+        with above:  # after the cards: it reads what is chosen there
+            every = None if not at_work else FIRST if is_young(run) else TICK
+            st.fragment(live, run_every=every, key=panel_curves.LIVE)(run.id, drawn)
+        st.fragment(pictures, key="pictures")(run.id)
 with st.container():
     st.fragment(watch, run_every=None if at_work else IDLE)(busy)

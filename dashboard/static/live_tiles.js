@@ -1,4 +1,5 @@
-// Tiles are built once and then only given new texts and paths.
+// Tiles are built once and then only given new texts and paths, whenever the page's feed tells of them.
+const heard = new WeakMap()
 const NS = "http://www.w3.org/2000/svg"
 const HEIGHT = 40, WIDTH = 100, ABOVE = 3
 
@@ -34,12 +35,18 @@ function path(course, top) {
   return "M" + course.map(point).join("L")
 }
 
-export default function ({ data, parentElement }) {
-  const grid = parentElement.querySelector(".ssl-tiles")
+function draw(grid, { name, view }) {
+  const feed = window.sslFeed
+  const parts = feed && feed.view === view && feed.charts.get(name)
+  if (!parts || grid.parts === parts) return
+  grid.parts = parts
   const built = (grid.built ||= [])
-  while (built.length < data.tiles.length) built.push(build(grid))
-  while (built.length > data.tiles.length) built.pop().tile.remove()
-  data.tiles.forEach((tile, i) => {
+  while (built.length < parts.length) built.push(build(grid))
+  while (built.length > parts.length) built.pop().tile.remove()
+  parts.forEach((part, i) => {
+    if (built[i].drawn === part) return
+    built[i].drawn = part
+    const tile = JSON.parse(part)
     const line = path(tile.course, tile.top)
     const texts = { label: tile.label, value: tile.value, tip: tile.help }
     for (const [name, text] of Object.entries(texts)) {
@@ -49,4 +56,22 @@ export default function ({ data, parentElement }) {
     built[i].line.setAttribute("d", line)
     built[i].area.setAttribute("d", line && `${line}L${WIDTH} ${HEIGHT}L0 ${HEIGHT}Z`)
   })
+}
+
+export function update({ data, parentElement }) {
+  let state = heard.get(parentElement)
+  if (!state) {
+    const grid = parentElement.querySelector(".ssl-tiles")
+    state = { listen: () => draw(grid, state.data) }
+    document.addEventListener("ssl-feed", state.listen)
+    heard.set(parentElement, state)
+  }
+  state.data = data
+  state.listen()
+}
+
+export function remove(parentElement) {
+  const state = heard.get(parentElement)
+  heard.delete(parentElement)
+  if (state) document.removeEventListener("ssl-feed", state.listen)
 }

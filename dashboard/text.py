@@ -162,7 +162,7 @@ CHARTS = {
     ),
     "recall": (
         "Recall of each class",
-        "Share of a class's test images that is found. Line: their mean, the balanced accuracy; of even classes the accuracy itself.",
+        "Share of a class's test images that is found. Line: the mean, called balanced accuracy; where classes are even it is the accuracy.",
     ),
 }
 CHART_ALT = {

@@ -95,8 +95,8 @@ class BatchStream:
         if not isinstance(self.config.method, MixMatchConfig):
             return None
         generator = self.generators["mixup"]
-        lam = draw_beta(self.config.method.alpha, count, generator, generator.device)
-        return Mix(lam, torch.randperm(count, generator=generator, device=generator.device))
+        lam = draw_beta(self.config.method.alpha, count, generator, self.rows.device)
+        return Mix(lam, torch.randperm(count, generator=generator, device=self.rows.device))
 
     def hidden(self, u_index: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return what no method sees of positions in the unlabelled pool: the truth, -1 = unknown, and who is foreign, if any is."""

@@ -142,6 +142,15 @@ class TrainConfig:
     device: str = setting("auto", "auto takes the GPU if there is one", choices=("auto", "cpu", "cuda", "mps"))
     threads: int = setting(0, "CPU threads of the trainer; 0: all cores", low=0, high=1024)
     tensorboard: bool = setting(False, "also write TensorBoard event files into the run's folder", numbers=False)
+    precision: str = setting(
+        "auto",
+        "number format of the convolutions; auto: bf16 on a GPU, fp32 elsewhere",
+        choices=("auto", "fp32", "bf16", "fp16"),
+    )
+    graph: str = setting(
+        "auto", "one CUDA graph a step; auto: on a GPU, where it can be captured", choices=("auto", "on", "off")
+    )
+    compile: bool = setting(False, "compile the net with torch.compile; takes about a minute and a C compiler")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from sslcore.augment.views import normalize
 
+CPU_BATCH, GPU_BATCH = 512, 2500  # images that pass the net at a time
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -35,7 +37,7 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, images: Tensor, labels: Tensor, mean: Tensor, std: Tensor, batch: int = 512
+    model: nn.Module, images: Tensor, labels: Tensor, mean: Tensor, std: Tensor, batch: int | None = None
 ) -> Evaluation:
     """Run `model` in evaluation mode over uint8 images (n, H, W, channels) with labels (n,) int64; fractions in [0, 1]."""
     logits = predict_logits(model, images, mean, std, batch)
@@ -53,21 +55,25 @@ def evaluate(
 
 
 @torch.no_grad()
-def predict_logits(model: nn.Module, images: Tensor, mean: Tensor, std: Tensor, batch: int = 512) -> Tensor:
-    """Return logits (n, C) of uint8 images (n, H, W, channels), in evaluation mode; the model's mode is restored."""
+def predict_logits(model: nn.Module, images: Tensor, mean: Tensor, std: Tensor, batch: int | None = None) -> Tensor:
+    """Return logits (n, C) of uint8 images (n, H, W, channels), in evaluation mode; the model's mode is restored.
+
+    `batch`: images at a time; default: what keeps the device busy.
+    """
     return _in_batches(model, model, images, mean, std, batch)
 
 
 @torch.no_grad()
-def predict_features(model: nn.Module, images: Tensor, mean: Tensor, std: Tensor, batch: int = 512) -> Tensor:
+def predict_features(model: nn.Module, images: Tensor, mean: Tensor, std: Tensor, batch: int | None = None) -> Tensor:
     """Return what the model's last layer reads (n, d), in the same way."""
     forward: Callable[[Tensor], Tensor] = model.features  # type: ignore[assignment]
     return _in_batches(model, forward, images, mean, std, batch)
 
 
 def _in_batches(
-    model: nn.Module, forward: Callable[[Tensor], Tensor], images: Tensor, mean: Tensor, std: Tensor, batch: int
+    model: nn.Module, forward: Callable[[Tensor], Tensor], images: Tensor, mean: Tensor, std: Tensor, batch: int | None
 ) -> Tensor:
+    batch = batch or (GPU_BATCH if images.is_cuda else CPU_BATCH)
     training = model.training
     model.eval()
     try:

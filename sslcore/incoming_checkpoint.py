@@ -86,7 +86,7 @@ def _check_state(name: str, state: dict[str, Any], config: cfg.RunConfig, classe
         if not fits:
             raise TransferError(f"{name} in the file is not a checkpoint of this run: {what} doesn't fit")
 
-    demand(set(state) - {"probe"} == KEYS and state["version"] == CHECKPOINT_VERSION, "its list of parts")
+    demand(set(state) - {"probe", "loss_scale"} == KEYS and state["version"] == CHECKPOINT_VERSION, "its list of parts")
     steps = config.train.steps
     whole(0, steps)(state["step"], f"the step in {name}")
     demand(name in (checkpoint.LAST, checkpoint.BEST) or name == f"step-{state['step']:09d}.pt", "its name")
@@ -133,6 +133,8 @@ def _check_state(name: str, state: dict[str, Any], config: cfg.RunConfig, classe
     demand(set(state["stream"]) == set(sizes), "its order of images")
     demand(all(_indices(state["stream"][order], size) for order, size in sizes.items()), "its order of images")
     demand(set(state["generators"]) == {*HOST_NAMES, *DEVICE_NAMES}, "its generators")
+    for tensor in state.get("loss_scale", {}).values():
+        demand(_plain(tensor) and tensor.shape == () and _finite(tensor), "its loss scale")
     for tensor in state["generators"].values():
         demand(
             _plain(tensor) and tensor.dtype == torch.uint8 and tensor.ndim == 1 and len(tensor) <= 10_000,

@@ -28,12 +28,19 @@ def make_optimizer(model: nn.Module, config: OptimConfig, graph_safe: bool = Fal
     kernels = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": kernels, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    lr = torch.tensor(config.lr, device=kernels[0].device) if graph_safe else config.lr
     foreach, fused = not graph_safe, graph_safe
+    optimizer: torch.optim.Optimizer
     if config.name == "adam":
-        return DecoupledAdam(groups, lr=lr, foreach=foreach, fused=fused, capturable=graph_safe)
-    nesterov = config.momentum > 0
-    return torch.optim.SGD(groups, lr=lr, momentum=config.momentum, nesterov=nesterov, foreach=foreach, fused=fused)
+        optimizer = DecoupledAdam(groups, lr=config.lr, foreach=foreach, fused=fused, capturable=graph_safe)
+    else:
+        nesterov = config.momentum > 0
+        optimizer = torch.optim.SGD(
+            groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, foreach=foreach, fused=fused
+        )
+    if graph_safe:
+        for group in optimizer.param_groups:
+            group["lr"] = torch.tensor(config.lr, device=kernels[0].device)
+    return optimizer
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: Number) -> None:

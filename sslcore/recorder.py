@@ -99,6 +99,7 @@ class Recorder:
             "num_val": len(trainer.split.val), "num_test": len(images.test_labels), "device": trainer.device.type,
             "device_name": device_name(trainer.device), "threads": torch.get_num_threads(), "torch": str(torch.__version__), "engine": engine,
             "parameters": sum(p.numel() for p in trainer.model.parameters()), "images_per_step": trainer.images_per_step,
+            "precision": trainer.precision,
         }  # fmt: skip
         self.store.update(self.run_id, summary=self.summary)
         if trainer.config.train.tensorboard:
@@ -106,7 +107,7 @@ class Recorder:
                 self.board = tensorboard.Board(self.folder, trainer.step, images.class_names)
         if trainer.step == 0:
             keyframes.write_probe(self.folder, trainer.probe.constants())
-            keyframes.write(self.folder, 0, trainer.probe.frame(trainer.model, trainer.method, None))
+            keyframes.write(self.folder, 0, trainer.probe.frame(trainer.evaluated(False), trainer.method, None))
         self.window_began = time.perf_counter()
 
     def after_step(self) -> None:
@@ -180,8 +181,8 @@ class Recorder:
         values: dict[str, float] = {}
         test: Evaluation | None = None
         for part, (images, labels) in parts(trainer).items():
-            averaged = evaluate(trainer.ema.model, images, labels, trainer.stream.mean, trainer.stream.std)
-            raw = evaluate(trainer.model, images, labels, trainer.stream.mean, trainer.stream.std)
+            averaged = evaluate(trainer.evaluated(True), images, labels, trainer.stream.mean, trainer.stream.std)
+            raw = evaluate(trainer.evaluated(False), images, labels, trainer.stream.mean, trainer.stream.std)
             values |= averaged.metrics(part) | raw.metrics(part, "/raw")
             test = averaged if part == "test" else test
         self.summary |= {
@@ -189,7 +190,7 @@ class Recorder:
             "test_accuracy_raw": values["eval/test/accuracy/raw"],
             "test_balanced_accuracy": values["eval/test/balanced_accuracy"],
         }
-        keyframes.write(self.folder, trainer.step, trainer.probe.frame(trainer.model, trainer.method, test))
+        keyframes.write(self.folder, trainer.step, trainer.probe.frame(trainer.evaluated(False), trainer.method, test))
         if "eval/val/accuracy" in values and values["eval/val/accuracy"] > self.best:
             self.best = values["eval/val/accuracy"]
             self.summary |= {
@@ -258,6 +259,7 @@ class Recorder:
         trainer = self.trainer
         self.summary |= {
             "weights_sha256": weights_sha256(trainer.model, trainer.ema.model),
+            **({"steps_by": trainer.gpu.told or "one CUDA graph a step"} if trainer.gpu else {}),
             "seconds_per_step": self.seconds / trainer.step,
             "images_per_s": trainer.step * trainer.images_per_step / self.seconds,
         }

@@ -29,6 +29,11 @@ class Generators:
     def __getitem__(self, name: str) -> torch.Generator:
         return self._named[name]
 
+    def renew(self, name: str, state: torch.Tensor) -> None:
+        """Put a new generator in a state in the place of one that can't be used any more."""
+        self._named[name] = torch.Generator(self._named[name].device)
+        self._named[name].set_state(state)
+
     def state_dict(self) -> dict[str, torch.Tensor]:
         return {name: generator.get_state() for name, generator in self._named.items()}
 

@@ -60,6 +60,10 @@ class Stay:
         Diverged, OutOfMemory, StoreError (a full disk) or whatever went wrong; the last good checkpoint stays.
         """
         prepare_thread(self.threads)
+        with self.trainer.at_work(join=False):
+            return self._advance(leave_now, steps)
+
+    def _advance(self, leave_now: threading.Event, steps: int | None) -> str | None:
         trainer, recorder = self.trainer, self.recorder
         recorder.wake()
         end = trainer.config.train.steps
@@ -136,12 +140,13 @@ def evaluate_run(store: Store, run_id: str) -> dict[str, Any]:
         device = choose_device(config.train.device)
     except cfg.ConfigError:  # made on a device that this machine lacks
         device = choose_device("auto")
+        config = cfg.replace(config, {"train.precision": "auto", "train.graph": "auto"})
     trainer = Trainer(config, data.load(config.data, None), device)
     trainer.load_weights(state)
     images, stream = trainer.images, trainer.stream
     averaged, raw = (
-        evaluate(model, images.test_images, images.test_labels, stream.mean, stream.std).accuracy
-        for model in (trainer.ema.model, trainer.model)
+        evaluate(trainer.evaluated(which), images.test_images, images.test_labels, stream.mean, stream.std).accuracy
+        for which in (True, False)
     )
     sha = checkpoint.weights_sha256(trainer.model, trainer.ema.model)
     return {"step": trainer.step, "test_accuracy": averaged, "test_accuracy_raw": raw, "weights_sha256": sha}

@@ -7,22 +7,26 @@ object trains under the page, the command line, the tests and the bench.
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch import nn
 
 from sslcore import config as cfg
 from sslcore import methods, models
 from sslcore.batches import BatchStream
-from sslcore.clock import Number, live_numbers
+from sslcore.clock import Number, live_numbers, live_words
 from sslcore.config import ConfigError, RunConfig
 from sslcore.data import picks
 from sslcore.data.image_set import ImageSet
 from sslcore.data.splits import Split, make_split
 from sslcore.ema import Ema
+from sslcore.graph import GpuSteps
 from sslcore.meter import Meter
 from sslcore.methods.base import StepOutput
 from sslcore.optim import learning_rate, make_optimizer, set_rate
+from sslcore.precision import LossScale, choose_precision, wrapped
 from sslcore.probe import Probe
 from sslcore.rng import Generators
 
@@ -47,6 +51,9 @@ class Trainer:
         self.split = cut(config, images, self.generators["split"])
         self.model = models.build(config.model, images.channels, images.num_classes, self.generators["init"]).to(device)
         self.method = methods.build(config.method, images.num_classes, len(self.split.unlabeled)).to(device)
+        self.precision = choose_precision(config.train.precision, device)
+        self.net = wrapped(self.model, self.precision, config.train.compile)  # what the method asks
+        self.loss_scale = LossScale(device) if self.precision == "fp16" else None
         self.optimizer = make_optimizer(self.model, config.optim, self.graph_safe)
         self.ema = Ema(self.model, config.train.ema_decay, config.train.ema_warmup)
         ahead = AHEAD if self.graph_safe else 1
@@ -58,6 +65,9 @@ class Trainer:
             self.optim = live_numbers(config.optim, device)
             self.method.config = live_numbers(config.method, device)
         self.step = 0
+        self.gpu = prepare_gpu(self, config.train.graph) if device.type == "cuda" else None
+        if config.train.graph == "on" and self.gpu is None:
+            raise ConfigError(f"train.graph can only be on with a CUDA device, got {device.type}; use auto or off")
         self.now: Number = (
             torch.zeros((), dtype=torch.int64, device=device) if self.graph_safe else 0
         )  # the same, for formulas
@@ -68,19 +78,23 @@ class Trainer:
         return self.config.train.batch + len(self.method.unlabeled_views) * self.stream.num_u
 
     def train_step(self) -> tuple[StepOutput, torch.Tensor]:
-        """Take one optimizer step; return the method's output and the pool positions it saw."""
-        self.stream.draw_ahead()
-        taken = self._step()
+        """Take one optimizer step; return the method's output and the pool positions it saw, which hold until the next one."""
+        with self.at_work():
+            self.stream.draw_ahead()
+            taken = self.gpu.take() if self.gpu else self.one_step()
         self.step += 1
         return taken
 
-    def _step(self) -> tuple[StepOutput, torch.Tensor]:
-        """One step of training. Nothing in here waits for the device or has a shape that depends on the data."""
+    def one_step(self) -> tuple[StepOutput, torch.Tensor]:
+        """One step of training. Nothing in here waits for the device or has a shape that depends on the data, so it can be a CUDA graph."""
         set_rate(self.optimizer, learning_rate(self.optim, self.now, self.config.train.steps))
         batch = self.stream.next()
-        output = self.method.step(self.model, batch, self.now)
+        output = self.method.step(self.net, batch, self.now)
         self.optimizer.zero_grad(set_to_none=True)
-        output.loss.backward()
+        loss = output.loss * self.loss_scale.scale if self.loss_scale else output.loss  # a scale with fp16 only
+        loss.backward()
+        if self.loss_scale:
+            self.loss_scale.guard(self.optimizer)
         self.optimizer.step()
         self.ema.update(self.model, self.now)
         self.meter.add(output, *self.stream.hidden(batch.u_index))
@@ -91,10 +105,24 @@ class Trainer:
         """Change live settings from the next step on; ConfigError for one that can't change during a run."""
         self.config = cfg.replace(self.config, changes)
         optim, method = self.config.optim, self.config.method
+        if self.gpu and live_words(method) != live_words(self.method.config):
+            self.gpu.forget()
         if self.graph_safe:
-            optim = live_numbers(optim, self.device, self.optim)
-            method = live_numbers(method, self.device, self.method.config)
+            with self.at_work():
+                optim = live_numbers(optim, self.device, self.optim)
+                method = live_numbers(method, self.device, self.method.config)
         self.optim, self.method.config = optim, method
+
+    def at_work(self, join: bool = True) -> AbstractContextManager[None]:
+        """Put what a `with` block asks of the GPU in the order of this run's work; on a CPU that is so anyway.
+
+        `join`: the caller's own order waits for it. Without, several runs of one thread share the GPU.
+        """
+        return self.gpu.at_work(join) if self.gpu else nullcontext()
+
+    def evaluated(self, averaged: bool) -> nn.Module:
+        """Return the model to evaluate, in the run's precision: the averaged or the raw one."""
+        return wrapped(self.ema.model if averaged else self.model, self.precision)
 
     def finite(self) -> bool:
         """Say whether all weights are finite; a checkpoint of others would be worthless."""
@@ -121,7 +149,7 @@ class Trainer:
             "method": self.method.state_dict(),
             "stream": orders,
             "generators": self.generators.state_dict() | {"order": order_generator},
-        }
+        } | ({"loss_scale": self.loss_scale.state_dict()} if self.loss_scale else {})
 
     def load_weights(self, state: dict[str, Any]) -> None:
         """Take over step, weights and average, to evaluate them: on any device; ConfigError if the images are others."""
@@ -152,6 +180,10 @@ class Trainer:
             group.update(values)
         set_rate(self.optimizer, rate)
         self.method.load_state_dict(state["method"])
+        if self.loss_scale and "loss_scale" in state:  # a fork may have begun in another precision
+            self.loss_scale.load_state_dict(state["loss_scale"])
+        if self.gpu:
+            self.gpu.forget()
         self.generators.load_state_dict(state["generators"])
         self.stream.load_state_dict(state["stream"], self.step)
         drawn_for = cfg.from_dict(state.get("probe", state["config"]))
@@ -199,6 +231,14 @@ def choose_device(wanted: str) -> torch.device:
 def cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def prepare_gpu(trainer: Trainer, graph: str) -> GpuSteps:
+    """Set the GPU up for training, and return what takes the trainer's steps there."""
+    torch.backends.cuda.matmul.allow_tf32 = False  # fp32 is the reference, to all its digits
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = not torch.backends.cudnn.deterministic
+    return GpuSteps(trainer.one_step, trainer.generators, graph, trainer.device)
 
 
 def prepare_thread(threads: int) -> int:

@@ -74,7 +74,7 @@ def test_a_step_never_waits_for_the_device(method: str, every_op: None) -> None:
     losses(trainer, 2)  # the first ones make constants and the optimizer's state
     trainer.stream.draw_ahead()
     with NoWaiting() as guard:
-        trainer._step()
+        trainer.one_step()
     assert len(guard.seen) > 100
 
 
@@ -82,7 +82,7 @@ def test_the_guard_sees_what_cannot_be_captured() -> None:
     """Grouping by operation reads the sizes of the groups: the CPU's way through the augmentation."""
     trainer = make("fixmatch", graph_safe=True)
     with NoWaiting(), pytest.raises(AssertionError, match="waits for the device"):
-        trainer._step()
+        trainer.one_step()
     with NoWaiting(), pytest.raises(AssertionError, match="mask"):
         torch.ones(3)[torch.ones(3) > 0]
 

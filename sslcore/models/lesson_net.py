@@ -46,4 +46,4 @@ class LessonNet(nn.Module):
                     x, 2
                 )  # before the activation: the same numbers, as it is monotonic, for a quarter of the work
             x = F.leaky_relu(x, SLOPE)
-        return x.mean(dim=(2, 3))
+        return x.mean(dim=(2, 3), dtype=torch.float32)

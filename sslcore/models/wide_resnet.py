@@ -73,4 +73,4 @@ class WideResNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Return what the last layer reads, (B, 64 * widen_factor)."""
-        return F.leaky_relu(self.bn(self.blocks(self.stem(x))), SLOPE).mean(dim=(2, 3))
+        return F.leaky_relu(self.bn(self.blocks(self.stem(x))), SLOPE).mean(dim=(2, 3), dtype=torch.float32)

@@ -28,6 +28,13 @@ page = st.navigation(
         st.Page(
             "views/time.py", title="Time machine", icon=":material/history:", url_path="time", help=text.PAGES["time"]
         ),
+        st.Page(
+            "views/curves.py",
+            title="Label curves",
+            icon=":material/stacked_line_chart:",
+            url_path="curves",
+            help=text.PAGES["curves"],
+        ),
         st.Page("views/runs.py", title="Runs", icon=":material/table_rows:", help=text.PAGES["runs"]),
         st.Page("views/guide.py", title="Guide", icon=":material/school:", url_path="guide", help=text.PAGES["guide"]),
     ],

@@ -64,15 +64,15 @@ def settings_form() -> Choice:
     base = presets.build(preset, method if method in text.METHODS else "flexmatch")
     prefix = "" if preset == presets.DEFAULT else f"{preset}."
 
-    wanted: dict[str, Any] = {"data.source": _source(base, prefix)}
+    wanted: dict[str, Any] = {"data.source": source(base, prefix)}
     left, right = st.columns(2)
     with left:
-        wanted["data.labels"] = _number(base, "data.labels", f"{prefix}labels", "Labels", step=10)
-        wanted["train.steps"] = _number(
+        wanted["data.labels"] = number(base, "data.labels", f"{prefix}labels", "Labels", step=10)
+        wanted["train.steps"] = number(
             base, "train.steps", f"{prefix}steps", "Steps", step=text.step_of(int, base.train.steps)
         )
     with right:
-        wanted["train.seed"] = _number(base, "train.seed", "seed", "Seed", step=1)
+        wanted["train.seed"] = number(base, "train.seed", "seed", "Seed", step=1)
         spec = cfg.find(base, "train.device")
         _look_label(
             "device",
@@ -89,19 +89,22 @@ def settings_form() -> Choice:
 
     known = {path: value for path, _, value in cfg.walk(base)}
     try:
-        if wanted["data.source"] == "folder:":
-            raise ConfigError("Type the path of your folder of images under Data.")
-        if (
-            wanted["data.source"].startswith("folder:")
-            and not Path(wanted["data.source"].removeprefix("folder:")).expanduser().is_dir()
-        ):
-            raise ConfigError(f"There is no folder {text.shorten(wanted['data.source'].removeprefix('folder:'), 120)}.")
+        check_folder(wanted["data.source"])
         changes = {path: value for path, value in wanted.items() if value != known[path]}
         config = presets.build(preset, base.method.name, changes)
         tensorboard.require(config)
         return Choice(preset, config, refused=_told())
     except ConfigError as problem:
         return Choice(preset, None, str(problem), refused=_told())
+
+
+def check_folder(source: str) -> None:
+    """ConfigError if a source names a folder that isn't typed yet, or isn't there."""
+    path = source.removeprefix("folder:")
+    if source.startswith("folder:") and not path:
+        raise ConfigError("Type the path of your folder of images under Data.")
+    if source.startswith("folder:") and not Path(path).expanduser().is_dir():
+        raise ConfigError(f"There is no folder {text.shorten(path, 120)}.")
 
 
 # Streamlit drops a value of the address that a widget can't hold without a word: so each is read before its widget is drawn.
@@ -143,7 +146,8 @@ def _told() -> tuple[str, ...]:
     return tuple(st.session_state.get("refused", {}).values())
 
 
-def _source(base: RunConfig, prefix: str) -> str:
+def source(base: RunConfig, prefix: str) -> str:
+    """Draw the choice of the data and return it; of a folder also the field for its path."""
     options = list(text.DATA)
     preset = base.data.source.partition(":")[0]
     _look_label(f"{prefix}data", list(text.DATA.values()), "Data", text.DATA[preset])
@@ -215,10 +219,11 @@ def _widget(base: RunConfig, path: str, spec: dataclasses.Field[Any], prefix: st
         options = list(spec.metadata["choices"])
         index = None if default is None else options.index(default)
         return st.selectbox(label, options, index=index, placeholder="the preset's", **kept)
-    return _number(base, path, key, label, step=text.step_of(kind, default), about=about)
+    return number(base, path, key, label, step=text.step_of(kind, default), about=about)
 
 
-def _number(base: RunConfig, path: str, key: str, label: str, *, step: float, about: str = "") -> Any:
+def number(base: RunConfig, path: str, key: str, label: str, *, step: float, about: str = "") -> Any:
+    """Draw a number box from a setting's range, default and help, and return its value."""
     spec = cfg.find(base, path)
     kind, _ = cfg.field_type(spec)
     section, name = path.split(".", 1)

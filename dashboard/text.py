@@ -14,6 +14,7 @@ PAGES = {
     "augment": "See how a picture is changed before a network sees it.",
     "pseudo": "X-ray one unlabelled image; move the threshold and see what is kept.",
     "time": "Go back to any moment of a run.",
+    "curves": "How many labels are enough? Accuracy against their number, method by method.",
     "runs": "Every run: compare, steer, name, save, delete.",
     "guide": "Ten minutes through all of it, and what can go wrong.",
 }
@@ -55,6 +56,7 @@ BUTTONS = {  # label, icon, help
     "stop": ("Stop", ":material/stop:", "Save a checkpoint and end; it can be resumed"),
 }
 
+QUEUE_MORE = "and {:,} more; the Runs page lists them, and the Label curves page pauses a whole sweep"
 STEPS_HELP = "How many steps a press of Step takes before the run pauses again"
 CHANGE_HELP = "Change a setting of this run while it trains"
 CHANGE_TITLE = "Change while it trains"

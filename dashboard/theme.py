@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from sslcore.palette import CLASS_COLORS as CLASS_COLORS
 from sslcore.palette import DASHES as DASHES
+from sslcore.palette import METHOD_COLORS as METHOD_COLORS
+from sslcore.palette import METHOD_DASHES as METHOD_DASHES
 from sslcore.palette import class_color as class_color
 from sslcore.palette import class_dash as class_dash
 
 BLUE, OLIVE, RED, SKY, BROWN, PINK, TEAL, TAN, PURPLE, LAVENDER = CLASS_COLORS
 TEXT = "var(--st-text-color)"  # resolved in the browser, so that a chart follows the theme without a new figure
 GROUND = "var(--st-background-color)"
-
-METHOD_COLORS = {"supervised": BROWN, "mixmatch": PURPLE, "fixmatch": SKY, "flexmatch": BLUE}
 
 # State -> (colour of the pill, icon): never colour alone.
 STATES = {

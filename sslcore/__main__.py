@@ -106,20 +106,25 @@ def _follow(lab: Lab, run_id: str, args: argparse.Namespace) -> int:
 
 
 def _sweep(args: argparse.Namespace) -> int:
-    from sslcore import curve, sweep_run
+    from sslcore import curve, sweep_files, sweep_run
 
     plan = sweep_plan(args)
     grid = sweep.cells(plan)
     parallel = sweep_run.parallel_runs(args.parallel, plan)
+    root = Path(args.root or default_root())
+    files = sweep_files.Files(root, plan, args.out, args.per_class, args.report)
     for cell in {cell.method: cell for cell in sorted(grid, key=lambda cell: cell.labels)}.values():
         _check_data(cell.config, quiet=args.json)  # the largest count of each method: bad settings are bad usage
-    root = Path(args.root or default_root())
     bar = console.SweepLine(grid, parallel, quiet=args.json)
-    whole = sweep_run.carry_out(root, plan, parallel, args.again, bar.show)
+
+    def show(found: dict[str, ev.Run]) -> None:
+        bar.show(found)
+        files.write(found)
+
+    whole = sweep_run.carry_out(root, plan, parallel, args.again, show)
     bar.close()
     found = sweep.assign(grid, Store(root).runs())
-    if args.out:
-        Path(args.out).write_text(sweep.to_csv(grid, found, plan.preset), encoding="utf-8")
+    files.write(found, last=True)
     seen = curve.points(grid, found)
     runs = [found[cell.key] for cell in grid if cell.key in found]
     value = {
@@ -128,7 +133,8 @@ def _sweep(args: argparse.Namespace) -> int:
         "runs": [console.result(run) for run in runs],
         "curve": [curve.summary(each) for each in seen],
     }
-    _print(value, args, console.sweep_sentence(grid, found) + ("\n\n" + curve.table(seen) if seen else ""))
+    told = [console.sweep_sentence(grid, found), *((curve.table(seen), curve.costs(seen)) if seen else ())]
+    _print(value, args, "\n\n".join(told))
     if not whole:
         print(f"go on with: python -m sslcore {shlex.join(args.typed)}", file=sys.stderr)
         return 130

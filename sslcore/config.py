@@ -15,6 +15,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 
 from sslcore.settings import ConfigError, field_type, setting, short
@@ -369,6 +370,12 @@ def content_key(raw: Mapping[str, Any]) -> str:
 
     A setting that the dict lacks, because it came after the run, counts as its default.
     """
+    return _content_key(json.dumps(raw, sort_keys=True))
+
+
+@lru_cache(maxsize=4096)  # a page looks for a sweep's runs among hundreds every second
+def _content_key(text: str) -> str:
+    raw = json.loads(text)
     name = raw.get("method", {}).get("name", "flexmatch")
     defaults = to_dict(with_method(RunConfig(), name)) if name in METHOD_CONFIGS else {}
     whole = {section: {**defaults.get(section, {}), **raw.get(section, {})} for section in {*defaults, *raw}}

@@ -115,7 +115,7 @@ class SweepLine:
         if not self.on:
             return
         text = sweep_sentence(self.grid, found)
-        left = sweep.seconds_left(self.grid, found, found.values())
+        left = sweep.seconds_left(self.grid, found, sweep.speeds(found.values()))
         if left:
             text += f", about {left / self.parallel:,.0f} s left"
         print("\r" + text.ljust(self.width), end="", file=sys.stderr, flush=True)

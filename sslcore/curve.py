@@ -26,6 +26,7 @@ class Point:
     labels: int
     values: tuple[float, ...]
     seconds: float  # of training, mean over the runs
+    images: float = 0.0  # views that passed the net, mean over the runs
 
     @property
     def n(self) -> int:
@@ -62,7 +63,7 @@ def summary(point: Point) -> dict[str, Any]:
     """Return a point for JSON."""
     return {
         "method": point.method, "labels": point.labels, "n": point.n, "mean": point.mean, "sd": point.sd, "low": min(point.values),
-        "high": max(point.values), "seconds": point.seconds,
+        "high": max(point.values), "seconds": point.seconds, "images": point.images,
     }  # fmt: skip
 
 
@@ -79,6 +80,7 @@ def points(cells: Sequence[Cell], found: Mapping[str, ev.Run]) -> list[Point]:
         Point(
             method, labels, tuple(run.summary["test_accuracy"] for run in grouped[method, labels]),
             statistics.fmean(run.seconds for run in grouped[method, labels]),
+            statistics.fmean(run.step * run.summary.get("images_per_step", 0) for run in grouped[method, labels]),
         )
         for method, labels in order
     ]  # fmt: skip
@@ -108,6 +110,22 @@ def needed(curve: Sequence[Point], accuracy: float) -> tuple[Reading, Reading, R
     return (best, fewest, most) if best and fewest and most else None
 
 
+def equal(curve: Sequence[Point], point: Point) -> tuple[Reading, Reading, Reading] | None:
+    """Return how many labels `curve`, of another method, needs for the accuracy of `point`: (best, fewest, most).
+
+    The ends take both doubts together: `point` one standard error lower against a curve one higher, and the reverse.
+    None of an empty curve.
+    """
+    readings = [labels_for(curve, point.mean - shift * point.error, shift) for shift in (0.0, 1.0, -1.0)]
+    best, fewest, most = readings
+    return (best, fewest, most) if best and fewest and most else None
+
+
+def between(fewest: Reading, most: Reading) -> str:
+    """Write the ends of a reading: "250 to 370"; an end outside the measured counts says so."""
+    return str(fewest) if str(fewest) == str(most) else f"{fewest} to {most}"
+
+
 def of_method(found: Sequence[Point], method: str) -> list[Point]:
     return [point for point in found if point.method == method]
 
@@ -131,6 +149,21 @@ def table(found: Sequence[Point]) -> str:
         rows.append([f"{labels:,}", *[_cell(point) for point in cells]])
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def mean_cost(curve: Sequence[Point], name: str) -> float | None:
+    """Return the mean "images" or "seconds" over all runs of a curve; None of an empty one."""
+    runs = sum(point.n for point in curve)
+    return sum(getattr(point, name) * point.n for point in curve) / runs if runs else None
+
+
+def costs(found: Sequence[Point]) -> str:
+    """Return what the equal steps cost each method: images through the net and seconds of training, means over all runs."""
+    parts = []
+    for method in dict.fromkeys(point.method for point in found):
+        images, seconds = (mean_cost(of_method(found, method), name) or 0.0 for name in ("images", "seconds"))
+        parts.append(f"{method} {images:,.0f} images, {seconds:,.1f} s")
+    return "a run: " + "; ".join(parts)
 
 
 def _cell(point: Point | None) -> str:

@@ -118,7 +118,11 @@ def parser() -> argparse.ArgumentParser:
     )
     swept.add_argument("--parallel", default="auto", help="runs at a time (default auto: what the cores allow)")
     swept.add_argument("--again", action="store_true", help="try failed cells once more")
-    swept.add_argument("--out", metavar="FILE.csv", help="write one row a run")
+    swept.add_argument("--out", metavar="FILE.csv", help="write one row a run, kept up to date while it goes on")
+    swept.add_argument(
+        "--per-class", metavar="FILE.csv", help="write one row a class of every run, to pair methods seed by seed"
+    )
+    swept.add_argument("--report", metavar="FILE.html", help="write the curve and all that is read off it as one page")
     swept.add_argument("--tensorboard", action="store_true", help=BOARD_HELP)
 
     bench = command("bench", "time every method, each net and the augmentation on the device at hand")

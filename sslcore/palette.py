@@ -1,4 +1,4 @@
-"""The colours and dashes of classes and of compared runs, the same on every page and in every report.
+"""The colours and dashes of classes, methods and compared runs, the same on every page and in every report.
 
 The ten colours were searched for: the largest smallest distance (OKLab) with normal, red-blind, green-blind and
 blue-blind sight, among colours that can be read on white and on near-black. Ten hues can't be told apart by colour
@@ -19,6 +19,9 @@ CLASS_COLORS = (
     "#9d32ac",
     "#ab73fd",
 )
+BROWN, PURPLE, SKY, BLUE = (CLASS_COLORS[k] for k in (4, 8, 3, 0))
+METHOD_COLORS = {"supervised": BROWN, "mixmatch": PURPLE, "fixmatch": SKY, "flexmatch": BLUE}
+METHOD_DASHES = {"supervised": "dot", "mixmatch": "dashdot", "fixmatch": "dash", "flexmatch": "solid"}
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 

@@ -49,6 +49,11 @@ def html_report(store: Store, run_ids: Sequence[str]) -> str:
         raise TransferError("a report needs at least one run")
     title = shown_name(runs[0]) if len(runs) == 1 else f"{len(runs)} runs compared"
     body = _one(store, runs[0]) if len(runs) == 1 else _several(store, runs)
+    return page(title, body)
+
+
+def page(title: str, body: str) -> str:
+    """Return a whole HTML page around a body that is escaped already."""
     told = ", ".join(f"{name} {version}" for name, version in versions().items())
     # Nothing may be loaded, whatever a run's words hold: the policy stands behind the escaping.
     policy = "default-src 'none'; style-src 'unsafe-inline'"
@@ -61,9 +66,9 @@ def html_report(store: Store, run_ids: Sequence[str]) -> str:
 
 def write_report(store: Store, run_ids: Sequence[str], target: Path) -> None:
     """Write the report to a file, whole or not at all; TransferError where it can't be written."""
-    page = html_report(store, run_ids)
+    text = html_report(store, run_ids)
     try:
-        write_atomically(target, lambda path: path.write_text(page, encoding="utf-8"))
+        write_atomically(target, lambda path: path.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise TransferError(f"{target} can't be written: {error.strerror or error}") from error
 

@@ -77,32 +77,32 @@ def chart(
     for tick in y_ticks:
         y = at_y(tick)
         parts.append(f'<line x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="currentColor" opacity="0.15"/>')
-        parts.append(_text(LEFT - 7, y + 4.5, written(tick, y_ticks, percent), "end"))
+        parts.append(words(LEFT - 7, y + 4.5, written(tick, y_ticks, percent), "end"))
     for tick in x_ticks:
         if tick <= x_end * 1.001:
-            parts.append(_text(at_x(tick), bottom + 18, written(tick, x_ticks, False), "middle"))
+            parts.append(words(at_x(tick), bottom + 18, written(tick, x_ticks, False), "middle"))
     parts.append(
         f'<line x1="{LEFT}" x2="{right}" y1="{at_y(max(0.0, y_ticks[0])):.1f}" y2="{at_y(max(0.0, y_ticks[0])):.1f}" stroke="currentColor" opacity="0.6"/>'
     )
-    parts.append(_text((LEFT + right) / 2, HEIGHT - 6, x_label, "middle", faint=True))
-    parts.append(_text(4, 13, y_label, "start", faint=True))
+    parts.append(words((LEFT + right) / 2, HEIGHT - 6, x_label, "middle", faint=True))
+    parts.append(words(4, 13, y_label, "start", faint=True))
     for mark in marks:
         if mark.x <= x_end:
             x = at_x(mark.x)
             parts.append(
                 f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}" stroke="currentColor" opacity="0.55" stroke-dasharray="1 3"/>'
             )
-            parts.append(_text(x + 3, TOP + 11, mark.letter, "start"))
+            parts.append(words(x + 3, TOP + 11, mark.letter, "start"))
     if rule is not None:
         y = at_y(min(rule[0], y_ticks[-1]))
         parts.append(
             f'<line x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="currentColor" opacity="0.7" stroke-dasharray="4 3"/>'
         )
-        parts.append(_text(right, y - 5, rule[1], "end"))
+        parts.append(words(right, y - 5, rule[1], "end"))
     for line, _, _ in clean:
         parts.append(_curve(line, at_x, at_y))
     if not len(all_y):
-        parts.append(_text((LEFT + right) / 2, (TOP + bottom) / 2, "nothing was logged", "middle", faint=True))
+        parts.append(words((LEFT + right) / 2, (TOP + bottom) / 2, "nothing was logged", "middle", faint=True))
     return "".join(parts) + "</svg>"
 
 
@@ -113,7 +113,7 @@ def legend(lines: Sequence[Line]) -> str:
 
 def sample(line: Line) -> str:
     """Return a short piece of a line, to stand beside its name."""
-    piece = f'<line x1="1" x2="33" y1="6" y2="6" {_stroke(line)}/>'
+    piece = f'<line x1="1" x2="33" y1="6" y2="6" {stroke(line.color, line.dash)}/>'
     return f'<svg width="34" height="12" viewBox="0 0 34 12" aria-hidden="true">{piece}</svg>'
 
 
@@ -150,16 +150,18 @@ def _finite(line: Line) -> tuple[np.ndarray, np.ndarray]:
     return line.x[known].astype(float), line.y[known].astype(float)
 
 
-def _text(x: float, y: float, text: str, anchor: str, faint: bool = False) -> str:
+def words(x: float, y: float, text: str, anchor: str, faint: bool = False) -> str:
+    """Return escaped words at a place; `anchor`: start, middle or end."""
     opacity = ' opacity="0.75"' if faint else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="currentColor"{opacity}>{html.escape(text)}</text>'
     )
 
 
-def _stroke(line: Line) -> str:
-    dash = f' stroke-dasharray="{DASHARRAY[line.dash]}"' if DASHARRAY[line.dash] else ""
-    return f'fill="none" stroke="{html.escape(line.color)}" stroke-width="2.2" stroke-linejoin="round"{dash}'
+def stroke(color: str, dash: str) -> str:
+    """Return the attributes of a drawn line."""
+    pattern = f' stroke-dasharray="{DASHARRAY[dash]}"' if DASHARRAY[dash] else ""
+    return f'fill="none" stroke="{html.escape(color)}" stroke-width="2.2" stroke-linejoin="round"{pattern}'
 
 
 def _curve(line: Line, at_x: Callable[[float], float], at_y: Callable[[float], float]) -> str:
@@ -179,4 +181,4 @@ def _curve(line: Line, at_x: Callable[[float], float], at_y: Callable[[float], f
         if line.dots or len(dots) == 1
         else ""
     )
-    return f'<path d="{"".join(path)}" {_stroke(line)}/>{marks}' if path else ""
+    return f'<path d="{"".join(path)}" {stroke(line.color, line.dash)}/>{marks}' if path else ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore import presets
 from sslcore.config import ConfigError, RunConfig
+from sslcore.process import HOST
 from sslcore.tables import safe_cell
 
 MOST_CELLS = 2000
@@ -119,6 +121,17 @@ def counts(name: str, text: str) -> tuple[int, ...]:
     return tuple(found)
 
 
+def span(numbers: Sequence[int]) -> str:
+    """Write what `counts` reads: (0, 1, 2, 7) -> "0-2,7"."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ",".join(f"{part[0]}-{part[-1]}" if len(part) > 2 else ",".join(map(str, part)) for part in parts)
+
+
 def assign(plan_cells: Sequence[Cell], runs: Iterable[ev.Run]) -> dict[str, ev.Run]:
     """Return {cell key: the run that belongs to it}: a finished one first, then one at work, then the farthest, failed last."""
     wanted = {cell.key for cell in plan_cells}
@@ -136,26 +149,36 @@ def _rank(run: ev.Run) -> tuple[int, int, float]:
     return (0 if run.state == ev.FINISHED else AHEAD.get(run.state, 4), -run.step, run.created)
 
 
-def seconds_left(plan_cells: Sequence[Cell], found: Mapping[str, ev.Run], runs: Iterable[ev.Run]) -> float | None:
-    """Return the seconds of training that are left, from the speed of runs of the same method; None where one has no speed yet."""
-    speeds: dict[str, list[float]] = {}
+def speeds(runs: Iterable[ev.Run]) -> dict[str, float]:
+    """Return {kind: seconds of a step, evaluation included}: the median of this machine's runs of each `kind`."""
+    seen: dict[str, list[float]] = {}
     for run in runs:
-        if run.step > 0 and run.seconds > 0:
-            speeds.setdefault(_kind(run.config), []).append(run.seconds / run.step)
+        if run.step > 0 and run.seconds > 0 and run.host == HOST and not run.summary.get("imported"):
+            seen.setdefault(kind(run.config), []).append(run.seconds / run.step)
+    return {each: sorted(found)[len(found) // 2] for each, found in seen.items()}
+
+
+def steps_left(cell: Cell, run: ev.Run | None) -> int:
+    """Return how many steps a cell has to go; none once it has failed: it isn't tried again by itself."""
+    if run is None:
+        return cell.config.train.steps
+    return 0 if run.state in (ev.FINISHED, ev.FAILED, ev.DIVERGED) else max(cell.config.train.steps - run.step, 0)
+
+
+def seconds_left(plan_cells: Sequence[Cell], found: Mapping[str, ev.Run], known: Mapping[str, float]) -> float | None:
+    """Return the seconds of training that are left at the `speeds` known; None where a kind that has steps to go has none yet."""
     total = 0.0
     for cell in plan_cells:
-        mine = found.get(cell.key)
-        if mine is not None and mine.state in (ev.FINISHED, ev.FAILED, ev.DIVERGED):
-            continue
-        each = speeds.get(_kind(cfg.to_dict(cell.config)))
-        if each is None:
-            return None
-        total += sorted(each)[len(each) // 2] * (cell.config.train.steps - (mine.step if mine else 0))
+        if steps := steps_left(cell, found.get(cell.key)):
+            each = known.get(kind(cfg.to_dict(cell.config)))
+            if each is None:
+                return None
+            total += each * steps
     return total
 
 
-def _kind(raw: Mapping[str, Any]) -> str:
-    """What decides the seconds of a step: everything but labels and seed."""
+def kind(raw: Mapping[str, Any]) -> str:
+    """Return what decides the seconds of a step, from a config's dict: everything but labels and seed."""
     slim = {section: dict(values) for section, values in raw.items()}
     slim.get("data", {}).pop("labels", None)
     slim.get("train", {}).pop("seed", None)
@@ -175,6 +198,16 @@ def from_json(text: str) -> Plan:
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"a sweep's plan can't be read: {error}") from None
+
+
+def command(plan: Plan) -> str:
+    """Return the command that carries the plan out, or goes on with it."""
+    words = ["python", "-m", "sslcore", "sweep", "--preset", plan.preset, "--methods", ",".join(plan.methods)]
+    words += ["--labels", span(plan.labels), "--seeds", span(plan.seeds)]
+    for path, value in plan.settings.items():
+        text = "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        words += [presets.OPTIONS[path], text] if path in presets.OPTIONS else ["--set", f"{path}={text}"]
+    return shlex.join(words)
 
 
 COLUMNS = (

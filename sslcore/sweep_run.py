@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sslcore import config as cfg
-from sslcore import console, sweep
+from sslcore import console, sweep, sweep_plans
 from sslcore import events as ev
 from sslcore.lab import Lab
 from sslcore.store import Store
@@ -36,6 +36,7 @@ def carry_out(root: Path, plan: Plan, parallel: int, again: bool, show: Callable
     store = Store(root)
     store.reconcile()
     grid = sweep.cells(plan)
+    sweep_plans.keep(store.root, plan)
     found = sweep.assign(grid, store.runs())
     todo = [cell for cell in grid if _wanted(found.get(cell.key), again)]
     context = multiprocessing.get_context("spawn")
@@ -75,6 +76,35 @@ def _stop(store: Store, grid: list[Cell]) -> None:
         time.sleep(0.1)
 
 
+def bring(lab: Lab, cell: Cell, run: ev.Run | None, preset: str, again: bool) -> str:
+    """Queue the run of a cell in this process, whatever it is at, and return its id; one that is finished or at work is left alone."""
+    bad = (ev.FAILED, ev.DIVERGED)
+    if run is None or (run.state in bad and again):
+        return lab.start(cell.config, preset)
+    if run.state not in bad:
+        lab.resume(run.id)
+    return run.id
+
+
+def queue(lab: Lab, plan: Plan, again: bool = False) -> int:
+    """Put all of a sweep that isn't finished into a Lab's queue, in the order of the grid; return how many runs wait or are at work."""
+    lab.store.reconcile()
+    sweep_plans.keep(lab.store.root, plan)
+    grid = sweep.cells(plan)
+    found = sweep.assign(grid, lab.store.runs())
+    todo = [cell for cell in grid if _wanted(found.get(cell.key), again)]
+    for cell in todo:
+        bring(lab, cell, found.get(cell.key), plan.preset, again)
+    return len(todo)
+
+
+def pause(lab: Lab, plan: Plan) -> None:
+    """Let every run of a sweep rest with a checkpoint: those that wait first, so that none of them gets the free thread."""
+    found = sweep.assign(sweep.cells(plan), lab.store.runs()).values()
+    for run in sorted(found, key=lambda run: run.state != ev.QUEUED):
+        lab.pause(run.id)
+
+
 # -- in a worker -------------------------------------------------------------------------------------------------------
 
 _leave: multiprocessing.synchronize.Event | None = None
@@ -102,12 +132,7 @@ def train_cell(root: Path, cell: Cell, preset: str, again: bool) -> str:
         return ""
     store = Store(root)
     lab = Lab(store)
-    run = sweep.assign([cell], store.runs()).get(cell.key)
-    if run is None or (run.state in (ev.FAILED, ev.DIVERGED) and again):
-        run_id = lab.start(cell.config, preset)
-    else:
-        run_id = run.id
-        lab.resume(run_id)
+    run_id = bring(lab, cell, sweep.assign([cell], store.runs()).get(cell.key), preset, again)
     try:
         console.follow(lab, run_id, quiet=True)
     finally:

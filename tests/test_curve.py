@@ -44,6 +44,29 @@ def test_uncertainty_is_one_standard_error_up_and_down() -> None:
     assert fewest.labels < best.labels < most.labels
 
 
+def test_equal_counts_take_both_doubts_together() -> None:
+    base, point = line((10, 0.6), (1000, 0.8), spread=0.02), line((40, 0.75), spread=0.01, method="fixmatch")[0]
+    found = curve.equal(base, point)
+    assert found is not None
+    best, fewest, most = found
+    assert best.labels == pytest.approx(10 * 100**0.75)  # three quarters of the way from 60 % to 80 %
+    assert fewest.labels == pytest.approx(
+        10 * 100 ** ((0.74 - 0.62) / 0.2)
+    )  # lower point, higher curve; errors 0.01 and 0.02
+    assert most.labels == pytest.approx(10 * 100 ** ((0.76 - 0.58) / 0.2))
+    assert curve.between(fewest, most) == "160 to 630"
+    assert curve.equal([], point) is None
+    high = line((40, 0.95), method="fixmatch")[0]
+    assert [str(reading) for reading in curve.equal(line((10, 0.6), (400, 0.8)), high) or ()] == ["more than 400"] * 3
+
+
+def test_what_equal_steps_cost_is_told() -> None:
+    points = [Point("supervised", 10, (0.5, 0.6), 2.0, 1000.0), Point("supervised", 20, (0.7,), 5.0, 4000.0)]
+    assert (
+        curve.costs(points) == "a run: supervised 2,000 images, 3.0 s"
+    )  # three runs: (2 * 1000 + 4000) / 3, (2 * 2 + 5) / 3
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(313.7, "310"), (7.6, "8"), (1234.0, "1,200"), (99.7, "100"), (40.0, "40")]
 )

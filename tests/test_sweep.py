@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,8 +17,9 @@ import pytest
 
 from sslcore import config as cfg
 from sslcore import events as ev
-from sslcore import presets, sweep
+from sslcore import presets, sweep, sweep_plans
 from sslcore.config import ConfigError
+from sslcore.options import parser, sweep_plan
 from sslcore.store import Store
 from sslcore.sweep import Plan
 
@@ -90,6 +92,38 @@ def test_counts_are_read() -> None:
             sweep.counts("labels", bad)
 
 
+def test_counts_are_written_as_they_are_read() -> None:
+    assert sweep.span((0, 1, 2, 7)) == "0-2,7" and sweep.span((10, 20)) == "10,20" and sweep.span((3, 4)) == "3,4"
+    for numbers in ((0,), tuple(range(10)), (5, 6, 7, 1, 2)):
+        assert sweep.counts("seeds", sweep.span(numbers)) == numbers
+
+
+@pytest.mark.parametrize("name", sweep.NAMED)
+def test_named_sweeps_give_every_method_the_same_terms(name: str) -> None:
+    plan = sweep.NAMED[name].plan
+    grid = sweep.cells(plan)
+    assert len(grid) == len(plan.methods) * len(plan.labels) and plan.methods == cfg.METHOD_NAMES
+    terms = {
+        (c.config.train.steps, c.config.train.batch, c.config.augment, c.config.model, c.config.data.source)
+        for c in grid
+    }
+    assert len(terms) == 1, "steps, batch, augmentation, network and data are the same for all methods"
+
+
+def test_the_command_of_a_plan_asks_for_that_plan() -> None:
+    plan = Plan(
+        "smoke",
+        ("supervised", "flexmatch"),
+        (10, 20),
+        (0, 1, 2),
+        {"train.steps": 7, "data.source": "folder:/a b", "train.ema_warmup": False},
+    )
+    words = shlex.split(sweep.command(plan))
+    assert words[:4] == ["python", "-m", "sslcore", "sweep"]
+    typed = sweep_plan(parser().parse_args(words[3:]))
+    assert [cell.key for cell in sweep.cells(typed)] == [cell.key for cell in sweep.cells(plan)]
+
+
 def test_a_plan_survives_being_written_down() -> None:
     assert sweep.from_json(sweep.to_json(SMALL)) == SMALL
     for bad in ("", "[]", "{}", '{"preset": "smoke", "methods": 3}'):
@@ -128,16 +162,27 @@ def test_time_left_comes_from_runs_of_the_same_kind(tmp_path: Path) -> None:
     store = Store(tmp_path)
     grid = sweep.cells(SMALL)
     finish(store, grid[0].config)
-    assert (
-        sweep.seconds_left(grid, sweep.assign(grid, store.runs()), store.runs()) is None
-    )  # nothing known of FlexMatch
-    finish(store, grid[1].config)
-    assert sweep.seconds_left(grid, sweep.assign(grid, store.runs()), store.runs()) == pytest.approx(6.0)  # 1 s a run
+
+    def left() -> float | None:
+        runs = store.runs()
+        return sweep.seconds_left(grid, sweep.assign(grid, runs), sweep.speeds(runs))
+
+    assert left() is None  # nothing known of FlexMatch
+    finish(store, grid[1].config, seconds=2.0)
+    assert left() == pytest.approx(3 * 1.0 + 3 * 2.0)  # 1 s and 2 s a run
+    finish(store, grid[2].config, state=ev.PAUSED, step=10, seconds=1 / 3)
+    assert left() == pytest.approx(2 * 1.0 + 20 / 30 * 1.0 + 3 * 2.0)
+    finish(store, grid[3].config, state=ev.FAILED, seconds=2.0)
+    assert left() == pytest.approx(2 * 1.0 + 20 / 30 * 1.0 + 2 * 2.0), "a failed cell isn't tried again by itself"
+    far = finish(store, grid[1].config, seconds=900.0)
+    store.update(far, host="elsewhere")
+    assert left() == pytest.approx(2 * 1.0 + 20 / 30 * 1.0 + 2 * 2.0), "another machine's speed counts"
 
 
 def test_command_line_trains_what_is_missing_and_uses_the_rest_again(tmp_path: Path) -> None:
-    out = tmp_path / "curve.csv"
-    first = subprocess.run(command(tmp_path, "--out", str(out)), capture_output=True, text=True, timeout=240)
+    out, classes, page = (tmp_path / name for name in ("curve.csv", "classes.csv", "curve.html"))
+    files = ["--out", str(out), "--per-class", str(classes), "--report", str(page)]
+    first = subprocess.run(command(tmp_path, *files), capture_output=True, text=True, timeout=240)
     assert first.returncode == 0, first.stderr
     told = json.loads(first.stdout)
     assert told["whole"] and len(told["runs"]) == 8 and {run["status"] for run in told["runs"]} == {"finished"}
@@ -148,11 +193,28 @@ def test_command_line_trains_what_is_missing_and_uses_the_rest_again(tmp_path: P
     assert {row["run_id"]: float(row["test_accuracy"]) for row in rows} == {
         run["run_id"]: run["test_accuracy"] for run in told["runs"]
     }
+    of_class = list(csv.DictReader(classes.open()))
+    assert len(of_class) == 8 * 10
+    for run in told["runs"]:
+        mine = [row for row in of_class if row["run_id"] == run["run_id"]]
+        right, images = (sum(int(row[name]) for row in mine) for name in ("right", "test_images"))
+        assert right / images == pytest.approx(run["test_accuracy"], abs=1e-6)
+    assert all(run["run_id"] in page.read_text() for run in told["runs"])
+    assert [plan.labels for plan in sweep_plans.kept(tmp_path)] == [(10, 20)], "the page knows of this sweep"
 
     began = time.monotonic()
     second = subprocess.run(command(tmp_path), capture_output=True, text=True, timeout=240)
     assert json.loads(second.stdout)["runs"] == told["runs"], "finished cells were trained again"
     assert len(Store(tmp_path).runs()) == 8 and time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize("option", ["--out", "--per-class", "--report"])
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_trained(tmp_path: Path, option: str) -> None:
+    done = subprocess.run(
+        command(tmp_path / "runs", option, str(tmp_path / "no" / "file")), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2 and f"{option} must be a file in a folder that exists" in done.stderr
+    assert len(done.stderr.splitlines()) <= 2 and not list((tmp_path / "runs").glob("*-s0-*"))
 
 
 def test_a_failed_cell_does_not_stop_the_rest(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ FIRST, TICK, IDLE = (
     1.0,
     2.0,
 )  # seconds between two looks: before the first point, while it trains, while nothing does
+MOST_WAITING = 5  # runs of the queue that are named
 MOST_STEPS = 10_000  # that one press of Step may take
 TWICE = 1.5  # seconds in which a second press of Start with the same settings is the same press
 
@@ -94,7 +95,7 @@ def queue_strip(found: list[Run], shown: Run | None) -> None:
     with st.container(border=True, key="queue", gap="xsmall"):
         for run in others:
             st.markdown(f"**At work:** {text.escape(widgets.title(run))}, seed {run.seed}")
-        for place, run in enumerate(queue, 1):
+        for place, run in enumerate(queue[:MOST_WAITING], 1):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.markdown(
                     f"**Waiting, number {place}:** {text.escape(widgets.title(run))}, seed {run.seed}", width="content"
@@ -103,6 +104,8 @@ def queue_strip(found: list[Run], shown: Run | None) -> None:
                     "Cancel", key=f"cancel_{run.id}", icon=":material/close:", type="tertiary", help="Take this run out of the queue; Resume puts it back",
                     on_click=cancel, args=(run.id,),
                 )  # fmt: skip
+        if len(queue) > MOST_WAITING:
+            st.caption(text.QUEUE_MORE.format(len(queue) - MOST_WAITING))
 
 
 def cancel(run_id: str) -> None:

@@ -1,7 +1,7 @@
-"""Take the pictures of the README: `python -m tests.browser.screenshots`. Trains one real lesson on the real page.
+"""Take the pictures of the README: `python -m tests.browser.screenshots`. Trains one real lesson and one sweep on the real page.
 
 Writes train-{light,dark}.png (wide), train-phone-{light,dark}.png (390 px) and images-{light,dark}.png (the sheet of
-unlabelled images) into dashboard/static/.
+unlabelled images) into dashboard/static/, and curves-light.png of the digits curve.
 """
 
 from __future__ import annotations
@@ -28,6 +28,17 @@ def train(browser: Any, address: str) -> str:
     page.goto(address)
     page.locator("[data-testid=stMain]").get_by_role("button", name="Start").click()
     page.get_by_text("test images right").wait_for(timeout=300_000)
+    url = str(page.url)
+    page.close()
+    return url
+
+
+def sweep(browser: Any, address: str) -> str:
+    """Run the digits curve with two seeds on the real page and return the URL that shows it: some minutes."""
+    page = browser.new_page()
+    page.goto(f"{address}curves?sweep=Digits+curve&seeds=0,1&at=10+labels&goal=95")
+    page.locator("[data-testid=stMain]").get_by_role("button", name="Start", exact=True).click()
+    page.get_by_text("40 of 40 runs finished").wait_for(timeout=3_000_000)
     url = str(page.url)
     page.close()
     return url
@@ -61,6 +72,7 @@ def main() -> None:
         query = url.partition("?")[2]
         for name in ("augment", "pseudo", "time", "runs"):
             shoot(browser, f"{server.url}{name}?{query}", f"{name}-light", "light", WIDE)
+        shoot(browser, sweep(browser, server.url), "curves-light", "light", (1440, 1180))
         browser.close()
 
 

@@ -1,0 +1,123 @@
+"""The words of the Label curves page and of the race, in one place. No streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dashboard import text
+from sslcore import events as ev
+
+TITLE = "Label curves"
+ABOUT = (
+    "How many labels are enough? Every method is trained with several numbers of labelled images, on the same split and for the same number of steps. "
+    "Look at how far to the left a curve reaches the height you need, and whether the gap is larger than the bars."
+)
+VIEWS = {"curve": "Curve", "classes": "By class", "race": "Race"}
+
+BASE = "Sweep"
+BASE_HELP = "A starting point: data, network, schedule, label counts. Everything below can be changed."
+METHODS_HELP = "Each is trained at every count with every seed."
+COUNTS = "Label counts"
+COUNTS_HELP = "Numbers of labelled images, such as 10,20,40. They are nested: the 10 lie among the 20. Spread evenly over the classes."
+SEEDS = "Seeds"
+SEEDS_HELP = "Such as 0-2 or 0,1,2. A seed draws the labelled images, the first weights and the order; the same seed gives every method the same images."
+MORE = "Other settings"
+MORE_HELP = "As on the command line: optim.lr=0.05 train.batch=32. They count for every run that has them."
+EARLIER = "Sweeps of this folder"
+EARLIER_NONE = "None has been begun here yet."
+EARLIER_HELP = "Also those of the command line. One click brings one back; its finished runs are used again."
+
+START = "Start"
+GO_ON = "Go on"
+START_HELP = "Train the runs that are missing, one after the other, and go on with those that rest. What is finished is used again."
+PAUSE_HELP = "Each run at work saves a checkpoint; those that wait leave the queue. Go on takes all of it up again, also after a restart."
+AGAIN_HELP = "Train the failed runs once more, from their start."
+MEASURE_HELP = "Take a few real steps of each method now and reckon from them. It takes some seconds."
+MEASURED = "Measured with a few steps just now."
+UNKNOWN = "How long they take isn't known yet: nothing like it was trained on this machine."
+RECKONED = "partly reckoned from other runs by the images a step"
+ELSEWHERE = "Some of these runs are trained by another process (the command line): it goes on with its next run when one is paused here."
+
+CURVE_WAIT = "Points appear as runs end"
+CURVE_TEXT = "Last test accuracy of the averaged weights (EMA). Points: means; bars: standard deviation over the seeds; faint dots: single runs."
+CURVE_ALT = "Test accuracy against the number of labelled images on a logarithmic axis, one line a method, with the spread over seeds"
+ONE_SEED = "One seed: no spread is known, and another seed may differ by several points. Add seeds before you conclude anything."
+GRID_TEXT = "Each mark is a run, one a seed. Click it to open the run."
+GRID_ALT = "Methods by label counts: state and accuracy of every run of the sweep"
+
+EQUAL_TITLE = "What are labels worth?"
+EQUAL_HELP = "Read between measured points, where accuracy is taken to be linear in the logarithm of the count."
+EQUAL_TABLE = "How many labels {} needs for the same accuracy:"
+GOAL = "Accuracy wanted"
+GOAL_TITLE = "The smallest count that reaches {}"
+GOAL_HELP = (
+    "Read off the curve of each method. In brackets: the same curve one standard error higher and lower. Outside the measured counts nothing is "
+    "claimed but \u201cmore than\u201d the last or \u201cat most\u201d the first."
+)
+NUMBERS = "Mean accuracy, standard deviation and number of seeds"
+NUMBERS_NONE = "No run has ended yet."
+
+BESIDE = "Beside it"
+BESIDE_HELP = "Published numbers on CIFAR-10, drawn thin and dotted, with their deviation where one was published."
+BESIDE_SOURCES = "Sources and budgets"
+
+CLASSES_TEXT = (
+    "Recall of one method minus that of the other, class by class, within each seed: both had the same labelled images. Bar: mean over the seeds; "
+    "whisker: standard deviation; dots: single seeds. Right of 0 the first is better."
+)
+CLASSES_ALT = "Difference in recall of two methods for each class, a bar a class, with the spread over seeds"
+CLASSES_WAIT = "Both methods need a finished run with this count and the same seed"
+CLASSES_ONE = "One seed: a difference of a few points is chance until other seeds show it, too."
+
+RACE_TEXT = (
+    "The same split, seed and steps, a few steps of each method in turn in one thread, so that they stay side by side. Each run's numbers are exactly "
+    "those that it has alone, and it counts as a run of the sweep."
+)
+RACE_EMPTY = "No race has been run in this folder yet. Choose a count and a seed, and start one."
+RACE_START_HELP = "Train the chosen methods side by side, anew"
+RACE_ONE = "One race is one draw of luck: with another seed another method may win."
+
+SAVE_CSV_HELP = "One row a run of the sweep"
+SAVE_CLASSES_HELP = "One row a class of every finished run: images and recall"
+SAVE_REPORT_HELP = "Curve, numbers, what is read off them and every run, on one self-contained page to mail or print"
+
+STATES = {ev.FINISHED: "finished", ev.FAILED: "failed", ev.DIVERGED: "diverged", "missing": "not started"}
+
+
+def runs_and_minutes(runs: int, seconds: float | None, note: str) -> str:
+    """Say what is left: "13 runs to go, about 2 min 05 s on this machine"."""
+    if not runs:
+        return "Every run of this sweep has ended."
+    head = f"**{text.plural(runs, 'run')}** to go"
+    if seconds is None:
+        return f"{head}. {UNKNOWN}"
+    return f"{head}, about **{text.duration(seconds)}** of training on this machine{f', {note}' if note else ''}."
+
+
+def tally(finished: int, total: int, working: int, waiting: int, resting: int, failed: int) -> str:
+    """Say how far a sweep is, leaving out what there is none of."""
+    parts = [f"**{finished:,} of {total:,}** runs finished"]
+    for count, word in ((working, "at work"), (waiting, "waiting"), (resting, "resting"), (failed, "failed")):
+        if count:
+            parts.append(f"{count:,} {word}")
+    return ", ".join(parts)
+
+
+def method(name: str) -> str:
+    return text.METHODS.get(name, name)
+
+
+def equal(first: str, labels: int, second: str, best: str, between: str, sure: bool) -> str:
+    """Write a reading: "**FixMatch with 40 labels = Supervised with 310** (270 to 360)"."""
+    tail = (
+        " (one seed: how sure this is isn't known)"
+        if not sure
+        else f" ({between}, one standard error either way)"
+        if between != best
+        else ""
+    )
+    return f"**{method(first)} with {labels:,} labels = {method(second)} with {best}**{tail}"
+
+
+def ranged(labels: Sequence[int]) -> str:
+    return f"{labels[0]:,}" if len(labels) == 1 else f"{min(labels):,} to {max(labels):,}"

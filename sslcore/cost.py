@@ -1,0 +1,55 @@
+"""What a sweep will cost where nothing like it was trained yet: a few real steps of each method, timed in the calling thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+
+from sslcore import config as cfg
+from sslcore import data, sweep
+from sslcore.evaluate import evaluate
+from sslcore.sweep import Cell
+from sslcore.trainer import Trainer, choose_device, prepare_thread
+
+STEPS = 5  # timed, after one that warms up
+SECONDS = 4.0  # for each method at most, but never under one step
+
+
+def measure(cells: Sequence[Cell]) -> dict[str, float]:
+    """Return {kind: seconds of a step, evaluations included} of one cell of each kind. Raises what a run of it would."""
+    found: dict[str, float] = {}
+    for cell in cells:
+        kind = sweep.kind(cfg.to_dict(cell.config))
+        if kind not in found:
+            found[kind] = _step(cell)
+    return found
+
+
+def _step(cell: Cell) -> float:
+    train = cell.config.train
+    before = torch.get_num_threads()
+    prepare_thread(train.threads)
+    try:
+        trainer = Trainer(cell.config, data.load(cell.config.data, None), choose_device(train.device))
+        trainer.train_step()
+        began, steps = _now(trainer.device), 0
+        while steps < STEPS and (steps == 0 or _now(trainer.device) - began < SECONDS):
+            trainer.train_step()
+            steps += 1
+        each = (_now(trainer.device) - began) / steps
+        few = slice(0, 128)  # of the test images: an evaluation's time grows with them
+        images, labels = trainer.images.test_images, trainer.images.test_labels
+        began = _now(trainer.device)
+        evaluate(trainer.model, images[few], labels[few], trainer.stream.mean, trainer.stream.std)
+        once = (_now(trainer.device) - began) / len(labels[few]) * (len(labels) + cell.labels)
+        return each + 2 * once * min(train.evals, train.steps) / train.steps  # EMA and raw
+    finally:
+        torch.set_num_threads(before)
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

@@ -11,7 +11,6 @@ import streamlit as st
 from dashboard import curve_charts, curve_queries, queries, text, theme, widgets
 from dashboard import text_curves as words
 from dashboard.live_chart import encode, live_chart
-from dashboard.live_tiles import Tile, live_tiles
 from dashboard.queries import Snapshot
 from sslcore import events as ev
 from sslcore.sweep import Plan
@@ -147,14 +146,9 @@ def _lane(run: ev.Run, snapshot: Snapshot) -> None:
     st.html(f'<div style="height: 4px; border-radius: 2px; background: {color}"></div>')
     st.progress(min(run.step / max(run.steps, 1), 1.0), text=f"step {run.step:,} of {run.steps:,}")
     accuracy, mask = snapshot.last("eval/test/accuracy"), snapshot.last("train/mask_rate")
-    course = tuple(snapshot.history("eval/test/accuracy"))
-    live_tiles(
-        [
-            Tile("Test, EMA", text.percent(accuracy) or "\u2013", text.TILE_HELP["test"], course, 1.0),
-            Tile("Mask rate", text.percent(mask) or "\u2013", text.TILE_HELP["mask"], tuple(snapshot.history("train/mask_rate")), 1.0),
-        ],
-        key=f"race_tiles_{run.method}",
-    )  # fmt: skip
+    with st.container(horizontal=True):
+        st.metric("Test, EMA", text.percent(accuracy) or "\u2013", help=text.TILE_HELP["test"])
+        st.metric("Mask rate", text.percent(mask) or "\u2013", help=text.TILE_HELP["mask"])
     st.caption(f"{text.duration(run.seconds)} of its own turns")
     if run.state in (ev.FAILED, ev.DIVERGED):
         st.caption(text.escape(run.error.strip().splitlines()[-1] if run.error.strip() else ""))

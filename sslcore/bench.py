@@ -50,14 +50,14 @@ def run(
     return found
 
 
-def noise(net: str, count: int = 2000) -> ImageSet:
-    """Return an ImageSet of random pixels with ten classes in the size that the net's preset trains on."""
+def noise(net: str, count: int = 2000, tests: int = 100) -> ImageSet:
+    """Return an ImageSet of random pixels with ten classes in the size that the net's preset trains on; its tests are training images."""
     generator = torch.Generator().manual_seed(0)
     height, width, channels = SHAPE_OF_NET[net]
     images = torch.randint(0, 256, (count, height, width, channels), dtype=torch.uint8, generator=generator)
     labels = torch.arange(count) % 10
     return ImageSet(
-        source="noise", title="noise", train_images=images, train_labels=labels, test_images=images[:100], test_labels=labels[:100],
+        source="noise", title="noise", train_images=images, train_labels=labels, test_images=images[:tests], test_labels=labels[:tests],
         class_names=tuple("0123456789"), mean=(0.5,) * channels, std=(0.29,) * channels, flip=channels == 3, notes=(), fingerprint="noise",
     )  # fmt: skip
 

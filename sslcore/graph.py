@@ -12,6 +12,7 @@ import contextlib
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 
@@ -23,6 +24,7 @@ EAGER = 4  # steps before the capture
 LEAD = 16  # steps that the host may be ahead of the device: enough to never let it wait, few enough to obey soon
 DRAWN = ("augment", "mixup")  # the generators that a step draws from
 Taken = tuple[StepOutput, torch.Tensor]
+Result = TypeVar("Result")
 
 _capturing = threading.Lock()  # no one may wait for the whole device while a step is captured
 
@@ -75,16 +77,20 @@ class GpuSteps:
         self.count += 1
         return taken
 
+    def capture(self, graph: torch.cuda.CUDAGraph, work: Callable[[], Result]) -> Result:
+        """Capture work on the run's stream; what it returns is where each replay leaves its results."""
+        with _capturing, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # newer versions of torch need no telling of generators, and say so
+            for name in DRAWN:
+                graph.register_generator_state(self.generators[name])
+            with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+                return work()
+
     def _capture(self) -> None:
         before = {name: self.generators[name].get_state() for name in DRAWN}
         graph = torch.cuda.CUDAGraph()
         try:
-            with _capturing, warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # newer versions of torch need no telling, and say so
-                for name in DRAWN:
-                    graph.register_generator_state(self.generators[name])
-                with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
-                    self.taken = self.step()
+            self.taken = self.capture(graph, self.step)
             self.graph = graph
         except Exception as problem:
             if self.wanted == "on":

@@ -134,6 +134,9 @@ def parser() -> argparse.ArgumentParser:
         "--seconds", type=float, default=15.0, help="seconds for each, at most, but never under 3 steps (default 15)"
     )
     bench.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
+    bench.add_argument("--gpu", action="store_true", help="all that concerns an NVIDIA GPU, in at most 8 minutes")
+    bench.add_argument("--only", help="with --gpu: some of its sections, such as ceilings,methods")
+    bench.add_argument("--data", help="with --gpu: images to train on (default: noise)")
 
     data = command("data", "list the data sources, or load one and describe it")
     data.add_argument("source", nargs="?", metavar="NAME", help=", ".join(cfg.DATA_SOURCES) + ", or a .zip of images")

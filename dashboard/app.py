@@ -35,6 +35,13 @@ page = st.navigation(
             url_path="curves",
             help=text.PAGES["curves"],
         ),
+        st.Page(
+            "views/images.py",
+            title="Images",
+            icon=":material/photo_library:",
+            url_path="images",
+            help=text.PAGES["images"],
+        ),
         st.Page("views/runs.py", title="Runs", icon=":material/table_rows:", help=text.PAGES["runs"]),
         st.Page("views/guide.py", title="Guide", icon=":material/school:", url_path="guide", help=text.PAGES["guide"]),
     ],

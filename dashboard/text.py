@@ -15,6 +15,7 @@ PAGES = {
     "pseudo": "X-ray one unlabelled image; move the threshold and see what is kept.",
     "time": "Go back to any moment of a run.",
     "curves": "How many labels are enough? Accuracy against their number, method by method.",
+    "images": "Your own images: a folder or a zip, what to mind in them, which ones begin with a label.",
     "runs": "Every run: compare, steer, name, save, delete.",
     "guide": "Ten minutes through all of it, and what can go wrong.",
 }

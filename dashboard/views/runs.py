@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard import compare, compare_panel, queries, run_actions, run_files, run_table, selection, text
+from dashboard import ask_panel, compare, compare_panel, queries, run_actions, run_files, run_table, selection, text
 from dashboard.live_table import live_table
 from dashboard.run_table import Filter
 from sslcore import events as ev
@@ -101,6 +101,7 @@ if chosen:
     compare_panel.curves(chosen, slots)
     compare_panel.settings(chosen, slots)
     if len(chosen) == 1:
+        ask_panel.show(chosen[0])
         run_files.command(chosen[0])
 elif found:
     st.caption(text.RUNS_PICK)

@@ -39,7 +39,7 @@ class Health:
         if self.leaks:
             found.append(
                 f"{_images(len(self.leaks), 'test')} also in the training part, pixel by pixel: {_named(self.leaks)}. The test "
-                "accuracy is too good by what they give away; take them out of one of the two."
+                "accuracy is better than it should be by these; take them out of one of the two parts."
             )
         if self.quarrels:
             found.append(

@@ -1,0 +1,82 @@
+"""Pictures of one's own in a real Chromium: dropped on a run and answered; labelled by a click and trained with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from dashboard import text_images as words
+from sslcore import checkpoint, data, presets
+from sslcore import events as ev
+from sslcore.config import DataConfig
+from sslcore.store import Store
+from sslcore.trainer import Trainer
+from tests.fill_store import fill
+
+Tab = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def run_id(store: Store) -> str:
+    """A finished run on the digits with a real checkpoint."""
+    trainer = Trainer(presets.build("smoke", "fixmatch"), data.load(DataConfig()), torch.device("cpu"))
+    trainer.train_step()
+    made = fill(store, ev.FINISHED, "fixmatch", points=2, frames=False)
+    checkpoint.save(store.folder(made), trainer.state_dict())
+    return made
+
+
+def text(page: Any) -> str:
+    return str(page.locator("[data-testid=stMain]").inner_text())
+
+
+def until(condition: Callable[[], Any], seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def test_a_dropped_picture_is_answered_and_the_slider_decides_what_is_sure(
+    tab: Tab, url: str, run_id: str, tmp_path: Path
+) -> None:
+    digit = tmp_path / "digit.png"
+    Image.fromarray(data.load(DataConfig()).test_images[5].numpy()[..., 0]).save(digit)
+    (tmp_path / "none.png").write_bytes(b"no picture")
+    page = tab(f"{url}runs?select={run_id}&ask=Your+pictures")
+    field = page.locator(".st-key-ask_files input[type=file]")
+    field.wait_for(state="attached")
+    field.set_input_files([str(digit), str(tmp_path / "none.png")])
+    until(lambda: page.locator(".st-key-ask_0 .ssl-bars .row").count() == 5)
+    until(lambda: "not a picture that can be read" in text(page) and words.NOT_SURE in text(page))
+    slider = page.locator(".st-key-sure input[type=range]")
+    slider.focus()
+    page.keyboard.press("Home")
+    until(lambda: words.NOT_SURE not in text(page) and "sure=0" in page.url)
+    assert page.locator(".st-key-ask_0 .ssl-bars .row.strong .value").inner_text().endswith("%")
+
+
+def test_a_click_labels_an_image_and_the_train_page_begins_with_it(tab: Tab, url: str) -> None:
+    page = tab(f"{url}images?images_from=Digits")
+    page.get_by_role("button", name="Fill in").click()
+    until(lambda: "10 chosen: 1 of each class" in text(page))
+    strip = page.locator(".st-key-hand_strip button")
+    until(lambda: strip.count() == 64)
+    fresh = page.locator(".st-key-hand_strip button:not(.kept)").first
+    number = fresh.get_attribute("aria-label").removeprefix("image ")
+    fresh.click()
+    until(lambda: "11 chosen: 1 to 2 of each class" in text(page) and f"%2C{number}" in page.url)
+    page.get_by_role("link", name=words.TO_TRAIN_HAND).click()
+    until(
+        lambda: (
+            page.locator(".st-key-labels input").count() and page.locator(".st-key-labels input").input_value() == "11"
+        )
+    )
+    assert "by-hand" in page.url
+    until(lambda: page.get_by_role("button", name="Start").is_enabled())

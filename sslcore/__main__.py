@@ -325,23 +325,11 @@ def _bench(args: argparse.Namespace) -> int:
 
 
 def _bench_gpu(args: argparse.Namespace) -> int:
-    import torch
+    from sslcore import bench_gpu, bench_gpu_told
 
-    if not torch.cuda.is_available():
-        raise ConfigError("--gpu needs a CUDA device, and torch finds none on this machine")
-    from sslcore import bench, bench_gpu, data
-
-    only = tuple(args.only.split(",")) if args.only else ()
-    unknown = [name for name in only if name not in bench_gpu.SECTIONS]
-    if unknown:
-        raise ConfigError(f"--only must name some of {', '.join(bench_gpu.SECTIONS)}, got {unknown[0][:40]!r}")
-    settings = {"data.source": args.data} if args.data else {}
-    show = console.progress(args.json)
-    config = cfg.replace(RunConfig(), settings).data
-    images = data.load(config, show) if args.data else bench.noise("wrn", 50_000, 10_000)
-    found = bench_gpu.run(torch.device("cuda"), images, settings, seconds=1.0, only=only, progress=show)
-    bench_gpu.saved(bench_gpu.best_at_once(found), found["device_name"])
-    _print(found, args, bench_gpu.table(found))
+    found = bench_gpu.asked(args.data, args.only, console.progress(args.json))
+    bench_gpu_told.saved(bench_gpu_told.best_at_once(found), found["device_name"])
+    _print(found, args, bench_gpu_told.table(found))
     return 1 if found["errors"] else 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from sslcore import bench, bench_gpu
+from sslcore import bench, bench_gpu, bench_gpu_told
 from sslcore.__main__ import main
 
 CPU = torch.device("cpu")
@@ -48,7 +48,7 @@ def test_the_work_of_a_step_is_counted(found: dict[str, Any]) -> None:
 
 
 def test_the_table_says_all_of_it(found: dict[str, Any]) -> None:
-    text = bench_gpu.table(found)
+    text = bench_gpu_told.table(found)
     for part in (
         "flexmatch fp32 eager",
         "the captured step equals the plain one",
@@ -71,14 +71,14 @@ def test_more_runs_at_once_must_gain(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("fixmatch", 1, 50.0),
         ("fixmatch", 2, 51.0),
     ]
-    best = bench_gpu.best_at_once({"at_once": [{"method": m, "runs": k, "steps_per_s": s} for m, k, s in rows]})
+    best = bench_gpu_told.best_at_once({"at_once": [{"method": m, "runs": k, "steps_per_s": s} for m, k, s in rows]})
     assert best == {"mixmatch": 2, "fixmatch": 1}
     monkeypatch.setenv("SSLLAB_DATA", str(tmp_path / "cache"))
-    assert bench_gpu.known_best("a card") == {}
-    bench_gpu.saved(best, "a card")
-    assert bench_gpu.known_best("a card") == best and bench_gpu.known_best("another") == {}
-    (tmp_path / "cache" / bench_gpu.SAVED).write_text('{"a card": {"mixmatch": "many"}}')
-    assert bench_gpu.known_best("a card") == {}
+    assert bench_gpu_told.known_best("a card") == {}
+    bench_gpu_told.saved(best, "a card")
+    assert bench_gpu_told.known_best("a card") == best and bench_gpu_told.known_best("another") == {}
+    (tmp_path / "cache" / bench_gpu_told.SAVED).write_text('{"a card": {"mixmatch": "many"}}')
+    assert bench_gpu_told.known_best("a card") == {}
 
 
 def test_without_a_gpu_it_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,6 @@ def describe(plan: Plan) -> str:
     ]
     parts += [
         f"{words.ranged(plan.labels)} labels",
-        f"seed {plan.seeds[0]}" if len(plan.seeds) == 1 else f"seeds {sweep.span(plan.seeds)}",
+        words.seeds(plan.seeds),
     ]
     return " \u00b7 ".join([*parts, f"{int(steps):,} steps"])

@@ -113,7 +113,7 @@ def draw_curve(now: Look, reading: Reading) -> None:
     left, right = st.columns(2, gap="small")
     with left, st.container(border=True, gap="xsmall", height="stretch"):
         st.markdown(f"**{words.EQUAL_TITLE}**", help=words.EQUAL_HELP)
-        st.markdown(equal_sentence(point, equal, reading) if point and equal else text.escape(words.NUMBERS_NONE))
+        st.markdown(equal_sentence(point, equal, reading) if point and equal else words.EQUAL_NONE)
         if found[reading.second]:
             st.caption(words.EQUAL_TABLE.format(words.method(reading.second)))
             st.html(worth(now.plan, found, reading.second))
@@ -135,7 +135,9 @@ def told_with(now: Look) -> str:
     n = sorted({point.n for point in now.points}) or [0]
     share = f" ({published.budget(config)})" if published.budget(config) else ""
     counted = f"n {n[0]}" if len(n) == 1 else f"n {n[0]} to {n[-1]}"
-    return f"**{text.escape(str(title))}**, {config.train.steps:,} steps{share}, seeds {sweep.span(now.plan.seeds)}, {counted}."
+    return (
+        f"**{text.escape(str(title))}**, {config.train.steps:,} steps{share}, {words.seeds(now.plan.seeds)}, {counted}."
+    )
 
 
 def equal_sentence(point: Point, equal: tuple[curve.Reading, curve.Reading, curve.Reading], reading: Reading) -> str:

@@ -50,6 +50,10 @@ class Look:
         return sum(run.state == ev.QUEUED and not queries.orphaned(run) for run in self.found.values())
 
     @property
+    def missing(self) -> int:
+        return self.count(sweep.MISSING)
+
+    @property
     def to_go(self) -> int:
         """Runs that Start would put into the queue: missing, or at rest before their end."""
         return len(self.grid) - self.finished - self.failed - self.working - self.waiting

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import curve_charts, curve_queries, queries, text, theme, widgets
 from dashboard import text_curves as words
+from dashboard.figures import smoothed
 from dashboard.live_chart import encode, live_chart
 from dashboard.queries import Snapshot
 from sslcore import events as ev
@@ -24,13 +25,22 @@ CHARTS = (  # metric, title, whether it is a fraction
     ("train/loss_x", "Loss on the labelled images", False),
 )
 
+_MASK = ("train/mask_rate", "Mask rate", text.TILE_HELP["mask"], True)
+SECOND = {  # method -> metric, label, help, whether it is a fraction: its second number
+    "supervised": ("train/loss", "Loss", text.TILE_HELP["loss"], False),
+    "mixmatch": ("train/purity", "Purity", text.TILE_HELP["purity"], True),
+    "fixmatch": _MASK, "flexmatch": _MASK,
+}  # fmt: skip
+
 
 def controls(plan: Plan | None, races: dict[str, list[ev.Run]]) -> str:
     """Draw what to race over, Start and the list of races; return the name of the race to show, empty if there is none."""
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         if plan is not None:
-            labels = st.selectbox("Labels", list(plan.labels), format_func="{:,}".format, key="race_labels", width=120)
-            seed = st.selectbox("Seed", list(plan.seeds), key="race_seed", width=100)
+            labels = st.selectbox(
+                "Labels", list(plan.labels), format_func="{:,}".format, key="race_labels", bind=BIND, width=120
+            )
+            seed = st.selectbox("Seed", list(plan.seeds), key="race_seed", bind=BIND, width=100)
             if st.button(
                 "Start the race", type="primary", icon=":material/flag:", key="race_start", help=words.RACE_START_HELP
             ):
@@ -135,7 +145,8 @@ def _points(run: ev.Run, snapshot: Snapshot, metric: str) -> curve_charts.Lane |
     values = points.get(metric)
     if values is None or np.isnan(values).all():
         return None
-    return curve_charts.Lane(run.method, points["step"], values)
+    shown = values if metric.startswith("eval/") else smoothed(values)
+    return curve_charts.Lane(run.method, points["step"], shown)
 
 
 def _lane(run: ev.Run, snapshot: Snapshot) -> None:
@@ -145,10 +156,12 @@ def _lane(run: ev.Run, snapshot: Snapshot) -> None:
         widgets.state_pill(run)
     st.html(f'<div style="height: 4px; border-radius: 2px; background: {color}"></div>')
     st.progress(min(run.step / max(run.steps, 1), 1.0), text=f"step {run.step:,} of {run.steps:,}")
-    accuracy, mask = snapshot.last("eval/test/accuracy"), snapshot.last("train/mask_rate")
+    metric, label, about, share = SECOND.get(run.method, SECOND["fixmatch"])
+    accuracy, second = snapshot.last("eval/test/accuracy"), snapshot.last(metric)
+    told = None if second is None else text.percent(second) if share else f"{second:.3f}"
     with st.container(horizontal=True):
         st.metric("Test, EMA", text.percent(accuracy) or "\u2013", help=text.TILE_HELP["test"])
-        st.metric("Mask rate", text.percent(mask) or "\u2013", help=text.TILE_HELP["mask"])
+        st.metric(label, told or "\u2013", help=about)
     st.caption(f"{text.duration(run.seconds)} of its own turns")
     if run.state in (ev.FAILED, ev.DIVERGED):
         st.caption(text.escape(run.error.strip().splitlines()[-1] if run.error.strip() else ""))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dashboard import text
 from sslcore import events as ev
+from sslcore.sweep import span
 
 TITLE = "Label curves"
 ABOUT = (
@@ -55,7 +56,7 @@ GOAL_HELP = (
     "claimed but \u201cmore than\u201d the last or \u201cat most\u201d the first."
 )
 NUMBERS = "Mean accuracy, standard deviation and number of seeds"
-NUMBERS_NONE = "No run has ended yet."
+EQUAL_NONE = "It is told once the chosen method has ended with this count, and the other one with any."
 
 BESIDE = "Beside it"
 BESIDE_HELP = "Published numbers on CIFAR-10, drawn thin and dotted, with their deviation where one was published."
@@ -94,10 +95,16 @@ def runs_and_minutes(runs: int, seconds: float | None, note: str) -> str:
     return f"{head}, about **{text.duration(seconds)}** of training on this machine{f', {note}' if note else ''}."
 
 
-def tally(finished: int, total: int, working: int, waiting: int, resting: int, failed: int) -> str:
+def tally(finished: int, total: int, working: int, waiting: int, resting: int, missing: int, failed: int) -> str:
     """Say how far a sweep is, leaving out what there is none of."""
     parts = [f"**{finished:,} of {total:,}** runs finished"]
-    for count, word in ((working, "at work"), (waiting, "waiting"), (resting, "resting"), (failed, "failed")):
+    for count, word in (
+        (working, "at work"),
+        (waiting, "waiting"),
+        (resting, "resting"),
+        (missing, "not started"),
+        (failed, "failed"),
+    ):
         if count:
             parts.append(f"{count:,} {word}")
     return ", ".join(parts)
@@ -117,6 +124,10 @@ def equal(first: str, labels: int, second: str, best: str, between: str, sure: b
         else ""
     )
     return f"**{method(first)} with {labels:,} labels = {method(second)} with {best}**{tail}"
+
+
+def seeds(numbers: Sequence[int]) -> str:
+    return f"seed {numbers[0]}" if len(numbers) == 1 else f"seeds {span(numbers)}"
 
 
 def ranged(labels: Sequence[int]) -> str:

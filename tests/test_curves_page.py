@@ -103,7 +103,7 @@ def test_before_anything_the_cost_is_said_or_that_it_is_not_known(store: Store) 
     assert [line[0] for line in grid(at)] == ["Supervised", "FlexMatch"]
     assert all(seed[1] == "missing" and not seed[0] for line in grid(at) for cell in line[2] for seed in cell[1])
     assert at.button(key="sweep_start").label == words.START and not at.button(key="sweep_start").disabled
-    assert at.button(key="sweep_pause").disabled
+    assert at.button(key="sweep_pause").disabled and "8 not started" in str(at.get("progress")[0].proto)
     assert sent(at, "label_curve")["data"] == []
 
 
@@ -149,7 +149,7 @@ def test_start_pause_and_go_on_move_the_runs_of_the_sweep(store: Store) -> None:
     at.button(key="sweep_start").click().run()
     states = [run.state for run in store.runs()]
     assert states.count(ev.QUEUED) == 3 and len(states) == 8 and store.run(resting).state == ev.QUEUED
-    assert sweep_plans.kept(store.root) == [PLAN]
+    assert sweep_plans.kept(store.root) == [PLAN] and "3 waiting" in str(at.get("progress")[0].proto)
     assert "**3 runs** to go" in said(at) and at.button(key="sweep_start").disabled
     assert sweep_run.queue(queries.engine(), PLAN) == 3
     assert len(store.runs()) == 8, "a second press, from another tab, starts nothing twice"

@@ -7,6 +7,7 @@ const MISSING = "M6 1.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0-9z"
 
 class Grid {
   constructor(box) {
+    box.replaceChildren()  // mounted again in the same place
     this.scroll = make(box, "div", "scroll")
     this.marks = new Map()
   }

@@ -112,7 +112,8 @@ def live(plan: Plan, before: tuple[Any, ...]) -> None:
     now = curve_queries.look(plan, queries.runs())
     if drawn(now) != before or "open_run" in st.session_state:
         st.rerun()
-    told = words.tally(now.finished, len(now.grid), now.working, now.waiting, now.to_go if now.found else 0, now.failed)
+    resting = now.to_go - now.missing
+    told = words.tally(now.finished, len(now.grid), now.working, now.waiting, resting, now.missing, now.failed)
     st.progress(now.finished / len(now.grid), text=told)
     costs(now)
     if now.elsewhere:
@@ -153,14 +154,14 @@ st.caption(words.ABOUT)
 with st.container():
     if asked.problem:
         st.error(text.escape(asked.problem), icon=":material/error:")
-every = TICK if now is not None and (now.working or now.waiting) else IDLE
-with st.container():
-    if now is not None:
-        st.fragment(live, run_every=every)(now.plan, drawn(now))
 view = st.segmented_control(
     "View", list(words.VIEWS), default="curve", required=True, format_func=words.VIEWS.__getitem__, key="view", bind=BIND,
     label_visibility="collapsed",
 )  # fmt: skip
+every = TICK if now is not None and (now.working or now.waiting) else IDLE
+with st.container():
+    if now is not None and view != "race":
+        st.fragment(live, run_every=every)(now.plan, drawn(now))
 with st.container():
     if view == "race":
         st.caption(words.RACE_TEXT)

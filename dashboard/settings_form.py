@@ -84,8 +84,13 @@ def settings_form() -> Choice:
             "Device", list(spec.metadata["choices"]), format_func=lambda name: text.DEVICES.get(name, name), key="device", bind=BIND,
             on_change=_forget, args=("device",), help=spec.metadata["help"],
         )  # fmt: skip
-    with st.expander("Advanced settings", icon=":material/tune:"):
-        wanted |= _advanced(base, prefix, wanted["data.source"])
+    # Thirty boxes are a third of what the browser builds at the start: they are drawn once they are opened, or once one of
+    # them says something else than the preset.
+    with st.expander(
+        "Advanced settings", icon=":material/tune:", key="advanced", bind=BIND, on_change="rerun"
+    ) as advanced:
+        if advanced.open or _touched(base, prefix):
+            wanted |= _advanced(base, prefix, wanted["data.source"])
 
     known = {path: value for path, _, value in cfg.walk(base)}
     try:
@@ -163,6 +168,21 @@ def source(base: RunConfig, prefix: str) -> str:
     return "folder:" + path.strip()
 
 
+def _touched(base: RunConfig, prefix: str) -> bool:
+    """Whether the address, or a box that was drawn before, has something to say about an advanced setting."""
+    known = {_key(base, path, prefix): value for path, _, value in cfg.walk(base) if path not in OWN_PLACE}
+    return any(
+        key in st.query_params or st.session_state.get(key, value) != value for key, value in known.items()
+    )  # fmt: skip
+
+
+def _key(base: RunConfig, path: str, prefix: str) -> str:
+    """Name of an advanced setting in the address."""
+    section, name = path.split(".", 1)
+    owner = base.method.name + "." if section in ("method", "optim") else ""
+    return prefix + owner + (name if section == "method" else path)
+
+
 def _advanced(base: RunConfig, prefix: str, source: str) -> dict[str, Any]:
     """Draw every other setting, section by section, two a row; return {dotted name: value}."""
     wanted: dict[str, Any] = {}
@@ -204,8 +224,7 @@ def _matters(path: str, wanted: dict[str, Any], base: RunConfig, source: str) ->
 def _widget(base: RunConfig, path: str, spec: dataclasses.Field[Any], prefix: str) -> Any:
     """One knob: a toggle, a list or a number box, from the field's type and metadata."""
     section, name = path.split(".", 1)
-    owner = base.method.name + "." if section in ("method", "optim") else ""
-    key = prefix + owner + (name if section == "method" else path)
+    key = _key(base, path, prefix)
     kind, _ = cfg.field_type(spec)
     default, about = getattr(getattr(base, section), name), f"{spec.metadata['help']} ({cfg.allowed(spec)})"
     label = text.setting_name(path) + (f" ({spec.metadata['unit']})" if spec.metadata["unit"] else "")

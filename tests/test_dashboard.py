@@ -137,7 +137,7 @@ def test_the_tiles_say_the_newest_numbers_in_percent(store: Store) -> None:
 
 
 def test_start_trains_what_the_form_says_and_shows_it(store: Store) -> None:
-    at = page()
+    at = page(advanced="true")
     at.number_input(key="labels").set_value(20).run()
     at.number_input(key="seed").set_value(3).run()
     at.get_by_key("method").set_value("fixmatch").run()
@@ -185,7 +185,7 @@ def test_the_form_is_in_the_url(store: Store) -> None:
 
 
 def test_a_method_has_its_own_defaults_and_keeps_what_was_typed(store: Store) -> None:
-    at = page()
+    at = page(advanced="true")
     at.number_input(key="flexmatch.threshold").set_value(0.7).run()
     at.number_input(key="labels").set_value(50).run()
     at.get_by_key("method").set_value("mixmatch").run()
@@ -193,6 +193,21 @@ def test_a_method_has_its_own_defaults_and_keeps_what_was_typed(store: Store) ->
     assert at.number_input(key="labels").value == 50
     at.get_by_key("method").set_value("flexmatch").run()
     assert at.number_input(key="flexmatch.threshold").value == 0.7
+
+
+def test_advanced_settings_are_drawn_once_they_say_something(store: Store) -> None:
+    def boxes(at: AppTest) -> list[str]:
+        return [str(box.key) for box in at.number_input if str(box.key).startswith("flexmatch.")]
+
+    assert not boxes(page()) and boxes(page(advanced="true"))
+    at = page(**{"flexmatch.threshold": "0.7"})  # closed, but the address asks for something
+    assert at.number_input(key="flexmatch.threshold").value == 0.7
+    at.button(key="start").click().run()
+    assert store.runs()[0].config["method"]["threshold"] == 0.7
+    at.number_input(key="flexmatch.optim.lr").set_value(0.5).run()
+    at.query_params.clear()
+    at.run()
+    assert at.number_input(key="flexmatch.optim.lr").value == 0.5, "what was typed is lost"
 
 
 def test_a_preset_brings_its_own_numbers(store: Store) -> None:
@@ -214,7 +229,7 @@ def test_a_double_click_starts_one_run(store: Store) -> None:
 
 
 def test_a_setting_that_can_not_be_is_one_sentence_and_nothing_is_lost(store: Store, tmp_path: Path) -> None:
-    at = page(labels="30")
+    at = page(labels="30", advanced="true")
     at.selectbox(key="data").set_value("folder").run()
     assert "Type the path" in at.error[0].value and at.button(key="start").disabled
     at.text_input(key="folder").set_value(str(tmp_path / "no *such* folder")).run()

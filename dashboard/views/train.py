@@ -13,14 +13,22 @@ from dashboard.settings_form import Choice, settings_form
 from sslcore.events import ACTIVE, QUEUED, Run
 from sslcore.store import StoreError
 
-FIRST, TICK, IDLE = (
-    0.35,
-    1.0,
-    2.0,
-)  # seconds between two looks: before the first point, while it trains, while nothing does
+# Seconds between two looks: before the first point, while it trains or waits, while nothing does.
+FIRST, TICK, IDLE = 0.2, 1.0, 2.0
 MOST_WAITING = 5  # runs of the queue that are named
 MOST_STEPS = 10_000  # that one press of Step may take
+SETTLE = 0.15  # seconds in which a run whose turn it is has left the queue
 TWICE = 1.5  # seconds in which a second press of Start with the same settings is the same press
+
+
+def begun(run_id: str) -> Run:
+    """Return the run, once it trains if it is its turn: drawn while it is queued, the whole page would be drawn again at once."""
+    deadline = time.monotonic() + SETTLE
+    while (run := queries.store().run(run_id)).state == QUEUED and time.monotonic() < deadline:
+        if any(state in ACTIVE for _, state in queries.store().at_work()):
+            break
+        time.sleep(0.01)
+    return run
 
 
 def start(choice: Choice) -> Run:
@@ -34,7 +42,7 @@ def start(choice: Choice) -> Run:
         st.session_state["started"] = (key, time.monotonic(), run_id)
         st.session_state.setdefault("mine", set()).add(run_id)
     st.query_params["run"] = run_id
-    return queries.store().run(run_id)
+    return begun(run_id)
 
 
 def command(name: str, run: Run) -> None:
@@ -51,6 +59,8 @@ def command(name: str, run: Run) -> None:
         "stop": engine.stop,
     }
     widgets.attempt(lambda: actions[name](run.id))
+    if name in ("resume", "step"):
+        widgets.attempt(lambda: begun(run.id))
 
 
 def toolbar(choice: Choice, run: Run | None) -> Run | None:
@@ -183,7 +193,8 @@ with st.container():
         panel_curves.cards(run, seen.now)
         live_feed.afresh()
         with above:  # after the cards: it reads what is chosen there
-            every = None if not at_work else FIRST if is_young(run) else TICK
+            soon = is_young(run) and run.state != QUEUED
+            every = None if not at_work else FIRST if soon else TICK
             st.fragment(live, run_every=every, key=panel_curves.LIVE)(run.id, drawn)
         st.fragment(pictures, key="pictures")(run.id)
 with st.container():

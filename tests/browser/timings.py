@@ -18,6 +18,7 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 from tests.browser.serving import ARGS, UNWATCHED, chromium, serving
+from tests.browser.watchers import calm
 
 LINE = ".st-key-chart_loss .scatterlayer path.js-line"
 LONG = "?device=CPU&steps=100000"  # the lesson, so long that it does not end
@@ -45,7 +46,7 @@ def main() -> None:
                     button = page.locator(".st-key-start button:enabled").first
                     button.wait_for()
                     cold.append(time.perf_counter() - began)
-                    time.sleep(6)  # a person reads; the engine is imported meanwhile
+                    calm(server.process.pid)  # a person reads; the engine is imported meanwhile
                     first.append(first_point(page, button))
                     time.sleep(3)
                     page.evaluate(WATCH)

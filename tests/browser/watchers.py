@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import statistics
 import tempfile
@@ -135,6 +134,17 @@ def resident(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def calm(pid: int, seconds: float = 60.0) -> None:
+    """Wait until the server has imported its engine and rests: at most a twentieth of a core over a second."""
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline:
+        before = cpu_seconds(pid)
+        time.sleep(1)
+        if cpu_seconds(pid) - before <= 0.05:
+            return
+    print(f"the server was still busy after {seconds:.0f} s", flush=True)
+
+
 def long_run(store: Store, points: int = POINTS) -> str:
     """A running run of this process with so many logged points, written in large transactions."""
     config = presets.build("smoke", "flexmatch", {"train.steps": 10 * points})
@@ -194,6 +204,9 @@ async def refresh(seconds: float, counts: tuple[int, ...]) -> None:
         store = Store(Path(folder) / "runs")
         run_id = long_run(store)
         with serving(store.root, Path(folder) / "log", options=UNWATCHED) as server, growing(store, run_id):
+            async with watching(server, 1, f"run={run_id}"):
+                pass  # the first page imports the engine
+            calm(server.process.pid)
             print("watchers  refreshes  CPU ms each  answer ms (median, 95 %)  bytes each (median)  resident MB")
             for count in counts:
                 async with watching(server, count, f"run={run_id}") as watchers:
@@ -213,7 +226,7 @@ async def refresh(seconds: float, counts: tuple[int, ...]) -> None:
 
 
 async def slowdown(seconds: float, pairs: int, counts: tuple[int, ...]) -> None:
-    """How much slower a training in the server gets with watchers: steps a second, interleaved rounds of 0 and n watchers."""
+    """How much slower a training in the server gets with watchers: each round with n stands between two without."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "runs")
         with serving(store.root, Path(folder) / "log", options=UNWATCHED) as server:
@@ -231,32 +244,37 @@ async def slowdown(seconds: float, pairs: int, counts: tuple[int, ...]) -> None:
 
             losses: dict[int, list[float]] = {count: [] for count in counts}
             alone: list[float] = []
+            alone.append(await speed())
             for _ in range(pairs):
                 for count in counts:
-                    alone.append(await speed())
                     async with watching(server, count, f"run={run_id}"):
-                        losses[count].append(1 - await speed() / alone[-1])
+                        watched = await speed()
+                    alone.append(await speed())
+                    losses[count].append(1 - watched / statistics.mean(alone[-2:]))
             print(f"steps a second alone: median {statistics.median(alone):.1f}, {min(alone):.1f} to {max(alone):.1f}")
             for count, found in losses.items():
                 print(
-                    f"{count} watchers: slower by {100 * statistics.median(found):.1f} % (median of {pairs} pairs; "
-                    f"{100 * min(found):.1f} to {100 * max(found):.1f} %)"
+                    f"{count} watchers: slower by {100 * statistics.median(found):.1f} % (median of {pairs} pairs, "
+                    f"spread {100 * (statistics.stdev(found) if pairs > 1 else 0):.1f}; {100 * min(found):.1f} to {100 * max(found):.1f} %)"
                 )
 
 
-async def memory(minutes: float) -> None:
-    """Memory of the server while five tabs watch with timers twelve times quicker; every 20 s all are closed and opened anew."""
+async def memory(hours: float) -> None:
+    """Memory of the server while five tabs tick as often as one does in `hours`, as fast as it can; every 20 s they are opened anew."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "runs")
         run_id = long_run(store, 20_000)
         with serving(store.root, Path(folder) / "log", options=UNWATCHED) as server, growing(store, run_id):
-            began, course = time.perf_counter(), []
-            while time.perf_counter() - began < 60 * minutes:
-                async with watching(server, 5, f"run={run_id}", haste=12.0):
+            began, ticks, course = time.perf_counter(), 0, []
+            while ticks < 3600 * hours:
+                async with watching(server, 5, f"run={run_id}", haste=12.0) as watchers:
                     await asyncio.sleep(20)
-                course.append((round(time.perf_counter() - began), round(resident(server.process.pid))))
-                print(f"{course[-1][0]:5} s  {course[-1][1]:5} MB", flush=True)
-            print(json.dumps(course))
+                ticks += sum(len(watcher.refreshes) for watcher in watchers)
+                course.append(resident(server.process.pid))
+                print(f"{time.perf_counter() - began:5.0f} s  {ticks:6} refreshes  {course[-1]:5.0f} MB", flush=True)
+    third = max(1, len(course) // 3)
+    parts = [statistics.mean(course[first : first + third]) for first in (0, third, 2 * third) if course[first:]]
+    print("mean of each third: " + ", ".join(f"{part:.0f} MB" for part in parts))
 
 
 def main() -> None:
@@ -264,7 +282,7 @@ def main() -> None:
     parser.add_argument("what", choices=("refresh", "slowdown", "memory"))
     parser.add_argument("--seconds", type=float, default=20.0, help="of each round")
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--hours", type=float, default=1.0, help="of one tab's ticks, for `memory`")
     parser.add_argument("--watchers", type=int, nargs="*", help="how many, one number a round")
     args = parser.parse_args()
     if args.what == "refresh":
@@ -272,7 +290,7 @@ def main() -> None:
     elif args.what == "slowdown":
         asyncio.run(slowdown(args.seconds, args.pairs, tuple(args.watchers or (1, 5))))
     else:
-        asyncio.run(memory(args.minutes))
+        asyncio.run(memory(args.hours))
 
 
 if __name__ == "__main__":

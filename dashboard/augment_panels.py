@@ -12,7 +12,7 @@ from dashboard import augmenting, drawn_words, sheet_files, text
 from dashboard import exhibits_augment as exhibits
 from dashboard import text_augment as words
 from dashboard.augment_knobs import Asked, Knobs
-from dashboard.augmenting import Still
+from dashboard.augmenting import Still, Views
 from dashboard.drawn_words import CUTOUT, NOISE
 from dashboard.exhibits_augment import View
 from dashboard.live_chart import live_chart
@@ -29,6 +29,8 @@ def weak_and_strong(picture: Still, picked: Picked, knobs: Knobs, asked: Asked, 
     """The picture, its weak views, its strong views with what was drawn, and the model's opinion of each."""
     count = knobs.count
     views = augmenting.views(picture, knobs.config, knobs.flip, count, seed)
+    changed = any(told.ops or told.box for told in views.strong_told)
+    which = min(int(st.session_state.get(f"aug_which_{count}") or 1), count) - 1 if changed else -1
     names, expected = class_names(picked, asked), None
     whole = opinions(asked, np.concatenate([picture.pixels[None], views.weak, views.strong]))
     if whole is not None:
@@ -40,7 +42,7 @@ def weak_and_strong(picture: Still, picked: Picked, knobs: Knobs, asked: Asked, 
     strong = [
         View(
             pixels, tuple(drawn_words.strong(told)), faint=", ".join(drawn_words.weak(told)) if told.ops or told.box else "",
-            probs=None if whole is None else whole[1 + count + i],
+            probs=None if whole is None else whole[1 + count + i], marked=i == which,
         )
         for i, (pixels, told) in enumerate(zip(views.strong, views.strong_told, strict=True))
     ]  # fmt: skip
@@ -59,6 +61,8 @@ def weak_and_strong(picture: Still, picked: Picked, knobs: Knobs, asked: Asked, 
         if whole is not None and expected is not None:
             st.markdown(verdict(whole[1 : 1 + count], whole[1 + count :], expected, names, views.strong_told))
             st.caption(words.BARS)
+        if changed:
+            _step_by_step(picture, knobs, asked, seed, names, expected, views)
         told = [*(("weak", about) for about in views.weak_told), *(("strong", about) for about in views.strong_told)]
         with st.container(horizontal=True, gap="small"):
             st.download_button(
@@ -69,6 +73,30 @@ def weak_and_strong(picture: Still, picked: Picked, knobs: Knobs, asked: Asked, 
                 words.SAVE_CSV, lambda: sheet_files.table(told, None if whole is None else whole[1:], names), "views.csv", "text/csv", key="aug_csv",
                 icon=":material/table:", on_click="ignore",
             )  # fmt: skip
+
+
+def _step_by_step(
+    picture: Still, knobs: Knobs, asked: Asked, seed: int, names: Sequence[str], expected: int | None, views: Views
+) -> None:
+    """One of the strong views as it comes about, operation by operation."""
+    st.markdown(f"**{words.STEPS}**", help=words.STEPS_HELP)
+    numbers = list(range(1, knobs.count + 1))
+    chosen = st.segmented_control(
+        words.WHICH, numbers, default=1, required=True, key=f"aug_which_{knobs.count}", bind=BIND, label_visibility="collapsed", wrap=True
+    )  # fmt: skip
+    which = (chosen if chosen in numbers else 1) - 1
+    pixels = augmenting.stages(picture, knobs.config, knobs.flip, knobs.count, seed, which)
+    told = views.strong_told[which]
+    cut = drawn_words.cut(told)
+    lines = [drawn_words.weak(told), *([drawn_words.operation(op)] for op in told.ops), [cut] if cut else []]
+    titles = [words.WEAK_STAGE, *(f"{k}." for k in range(1, len(told.ops) + 1)), words.CUT_STAGE]
+    probs = opinions(asked, pixels)
+    row = [
+        View(pixels[k], tuple(lines[k]), title=titles[k], probs=None if probs is None else probs[k])
+        for k in range(len(pixels))
+        if lines[k]
+    ]
+    st.html(exhibits.sheet(row, names, expected))
 
 
 def verdict(weak: np.ndarray, strong: np.ndarray, expected: int, names: Sequence[str], told: Sequence[object]) -> str:
@@ -119,8 +147,11 @@ def one_operation(picture: Still, picked: Picked, knobs: Knobs, asked: Asked, se
         View(changed[1 + i], (drawn_words.magnitude(op, value),), probs=probs[2 + i], marked=i == nearest)
         for i, value in enumerate(values)
     ]
-    st.caption(words.OP_TEXT + (f" {words.OFF_RANGE}" if knobs.config.preset == "off" else ""))
-    st.html(exhibits.sheet(row, names, expected))
+    if op in (CUTOUT, NOISE):
+        st.caption(words.OP_TEXT_UNDRAWN)
+    else:
+        st.caption(words.OP_TEXT + (f" {words.OFF_RANGE}" if knobs.config.preset == "off" else ""))
+    st.html(exhibits.sheet(row, names, expected, "narrow"))
 
 
 def magnitude_slider(op: str, shape: tuple[int, int, int], std: float, span: tuple[float, float]) -> float:

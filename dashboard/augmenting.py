@@ -22,6 +22,7 @@ from sslcore.events import Run
 
 if TYPE_CHECKING:
     from sslcore.augment.told import Told
+    from sslcore.augment.views import StrongViews, WeakViews
     from sslcore.data import ImageSet
     from sslcore.predictor import Predictor
 
@@ -93,22 +94,51 @@ def seek(labels: np.ndarray, at: int, wanted: int | None, step: int) -> int:
 @lru_cache(maxsize=64)
 def views(picture: Still, config: AugmentConfig, flip: bool, count: int, seed: int) -> Views:
     """Draw `count` weak and then `count` strong views with the augmentation generator of a seed."""
-    import torch
-
     from sslcore.augment.told import tell_strong, tell_weak
-    from sslcore.augment.views import strong_views, weak_views
     from sslcore.augment.weak import pad_for
-    from sslcore.rng import Generators
 
-    generator = Generators(seed, torch.device("cpu"))["augment"]
-    batch = _batch(picture, count)
-    weak = weak_views(batch, flip, generator)
-    strong = strong_views(batch, flip, config, generator)
+    weak, strong = _draw(picture, config, flip, count, seed)
     pad = pad_for(*picture.shape[:2])
     return Views(
         weak.images.numpy(), strong.images.numpy(),
         tuple(tell_weak(weak.draw, pad)), tuple(tell_strong(strong.weak, strong.draw, pad)),
     )  # fmt: skip
+
+
+def _draw(picture: Still, config: AugmentConfig, flip: bool, count: int, seed: int) -> tuple[WeakViews, StrongViews]:
+    import torch
+
+    from sslcore.augment.views import strong_views, weak_views
+    from sslcore.rng import Generators
+
+    generator = Generators(seed, torch.device("cpu"))["augment"]
+    batch = _batch(picture, count)
+    weak = weak_views(batch, flip, generator)
+    return weak, strong_views(batch, flip, config, generator)
+
+
+@lru_cache(maxsize=64)
+def stages(picture: Still, config: AugmentConfig, flip: bool, count: int, seed: int, which: int) -> np.ndarray:
+    """Return strong view number `which` of the same draw as it comes about: (2 + N, H, W, C) uint8.
+
+    First the weak view under it, then what it is after each of its N operations, at the end after the cut-out.
+    """
+    import torch
+
+    from sslcore.augment.randaugment import StrongDraw, apply_strong
+    from sslcore.augment.weak import WeakDraw, apply_weak, pad_for
+
+    _, strong = _draw(picture, config, flip, count, seed)
+    weak = apply_weak(
+        _batch(picture, 1), WeakDraw(*(part[[which]] for part in strong.weak)), pad_for(*picture.shape[:2])
+    )
+    op, value, applied, box = (part[[which]] for part in strong.draw)
+    steps = [
+        apply_strong(weak, StrongDraw(op[:, :k], value[:, :k], applied[:, :k], torch.zeros_like(box)), config)
+        for k in range(op.shape[1] + 1)
+    ]
+    steps.append(apply_strong(weak, StrongDraw(op, value, applied, box), config))
+    return np.asarray(torch.cat(steps).numpy())
 
 
 def _batch(picture: Still, count: int) -> Any:

@@ -35,11 +35,15 @@ def strong(told: Told) -> list[str]:
     """What was drawn for a view, line by line: the operations, the cut-out, or for a weak view mirror and shift."""
     if not told.ops and told.box is None:
         return weak(told)
-    lines = [operation(op) for op in told.ops]
-    if told.box:
-        top, left, bottom, right = told.box
-        lines.append(f"cut {bottom - top} x {right - left} px")
-    return lines
+    return [*(operation(op) for op in told.ops), *([cut(told)] if told.box else [])]
+
+
+def cut(told: Told) -> str:
+    """The cut-out of a view; empty where nothing was cut out."""
+    if told.box is None:
+        return ""
+    top, left, bottom, right = told.box
+    return f"cut {bottom - top} x {right - left} px"
 
 
 def weak(told: Told) -> list[str]:

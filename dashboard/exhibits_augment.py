@@ -41,7 +41,7 @@ class View:
 
 
 def sheet(views: Sequence[View], names: Sequence[str], expected: int | None = None, size: str = "") -> str:
-    """Return the views side by side as HTML; `expected`: the class that a view's best one is compared with; size "" or "large"."""
+    """Return the views side by side as HTML; `expected`: the class that a view's best one is compared with; size "", "narrow" or "large"."""
     return f'<div class="ssl-sheet {size}" role="list">{"".join(_view(view, names, expected) for view in views)}</div>'
 
 

@@ -1,6 +1,6 @@
 """The Guide as data: the steps of the tour and when each is done, the text on the methods, the links. No streamlit, no torch.
 
-A step is done by what a person really did: the runs of the store, their events, the pages that were visited.
+A step is done by what a person really did: the runs of the store, their events, and the deeds that the pages told of.
 """
 
 from __future__ import annotations
@@ -35,6 +35,12 @@ PARTS = {
     "break": "Break it",
     "teach": "Teacher mode",
 }
+# Deeds that leave no trace in the store; each is told by its page through `guide_tour.note`.
+DREW_VIEWS = "views drawn again"
+SWITCHED_METHOD = "method of the X-ray switched"
+TRAVELLED = "another moment shown in the Time machine"
+COMPARED = "two runs compared"
+DREW_CURVE = "a real curve laid over a drawn one"
 HIDEABLE = {
     "controls": "the settings beside the page",
     "toolbar": "the buttons Start, Pause, Step and Stop",
@@ -48,8 +54,7 @@ class Seen:
 
     runs: Sequence[ev.Run] = ()  # newest first
     events: Mapping[str, Sequence[ev.Event]] = field(default_factory=dict)  # run id -> its events
-    visited: frozenset[str] = frozenset()  # names of PAGES
-    drawn: bool = False  # an expected curve was laid beside a real one
+    deeds: frozenset[str] = frozenset()  # what was done on the pages in this tab
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,8 @@ def broke(seen: Seen) -> bool:
     return any(run.preset in presets.BROKEN and run.step > 0 for run in seen.runs)
 
 
-def visit(page: str) -> Callable[[Seen], bool]:
-    return lambda seen: page in seen.visited
+def did(deed: str) -> Callable[[Seen], bool]:
+    return lambda seen: deed in seen.deeds
 
 
 STEPS: tuple[Step, ...] = (
@@ -113,21 +118,21 @@ STEPS: tuple[Step, ...] = (
         "FixMatch asks every class for the same confidence from the first step on. How does its mask rate begin?",
         ("At 100 %", "Near 0 %", "At 50 %"), 1,
         "Near 0 %: an untrained model is sure of nothing. It opens as confidence grows. FlexMatch begins at the other end.",
-        lambda seen: seen.drawn, "draw",
+        did(DREW_CURVE), "draw",
     ),
     Step(
         "views", "See what the network sees", "Look at weak and strong views of one picture and draw them again.", "augment", {},
         "Why is the guess made on the weak view and not on the strong one?",
         ("It is quicker", "The weak view is easier, so the guess is more often right", "The strong view has no class"), 1,
         "The easy view makes the better target; the hard view has something to learn from it.",
-        visit("augment"),
+        did(DREW_VIEWS),
     ),
     Step(
         "xray", "X-ray one guess", "Follow one unlabelled image from logits to loss, then switch the method.", "pseudo", {},
         "FixMatch's threshold is 0.95 and the confidence 0.94. What does the image add to loss_u?",
         ("0.94 of its loss", "Its whole loss", "Nothing, but it still counts in the mean"), 2,
         "Nothing: its mask is 0. The mean runs over all images, kept or not, so few kept images make a small loss.",
-        visit("pseudo"),
+        did(SWITCHED_METHOD),
     ),
     Step(
         "step", "One step at a time", "Pause a run while it trains, then press Step.", "train", {},
@@ -149,7 +154,7 @@ STEPS: tuple[Step, ...] = (
         "Where would you look for confirmation bias?",
         ("In images that are kept and wrong from some moment to the end", "In the learning rate", "In images that are never kept"), 0,
         "An image that is wrong for ever teaches its own error at every step. The Time machine lists such images.",
-        visit("time"),
+        did(TRAVELLED),
     ),
     Step(
         "break", "Break it", "Choose one of the broken presets and watch which curve tells.", "guide", {},
@@ -159,11 +164,11 @@ STEPS: tuple[Step, ...] = (
         broke, "break",
     ),
     Step(
-        "runs", "Compare", "Compare the accuracies of your runs in one table.", "runs", {},
+        "runs", "Compare", "Tick two runs in the table and look at their curves side by side.", "runs", {},
         "One run of FlexMatch beats one run of FixMatch by a point. What does that prove?",
         ("FlexMatch is better", "Little: another seed may turn it round", "The threshold was too high"), 1,
         "Little. Which images are labelled changes the result by points, so compare several seeds with the same splits.",
-        visit("runs"),
+        did(COMPARED),
     ),
 )  # fmt: skip
 

@@ -39,14 +39,6 @@ def _step(step: Step, number: int, done: bool) -> None:
     st.caption(f"Step {number} of {len(STEPS)}")
     st.subheader(step.title, anchor=False)
     st.markdown(step.do)
-    if step.page != "guide":
-        guide_tour.link(step, number)
-    elif st.button(words.HERE, icon=":material/arrow_forward:", key="tour_here", on_click=_open_part, args=(step,)):
-        st.rerun()  # the whole page: only a fragment was drawn anew
-    if done:
-        st.badge(words.DONE, icon=":material/check:", color="green")
-    else:
-        st.caption(f":material/hourglass_empty: {words.OPEN}")
     st.markdown(f"**{words.QUESTION}.** {step.question}")
     picked = st.radio(
         step.question, range(len(step.choices)), index=None, format_func=step.choices.__getitem__, label_visibility="collapsed",
@@ -58,6 +50,14 @@ def _step(step: Step, number: int, done: bool) -> None:
             f"{words.RIGHT if right else words.WRONG} {step.answer}",
             icon=":material/check:" if right else ":material/lightbulb:",
         )
+    if step.page != "guide":
+        guide_tour.link(step, number)
+    elif st.button(words.HERE, icon=":material/arrow_forward:", key="tour_here", on_click=_open_part, args=(step,)):
+        st.rerun()  # the whole page: only a fragment was drawn anew
+    if done:
+        st.badge(words.DONE, icon=":material/check:", color="green")
+    else:
+        st.caption(f":material/hourglass_empty: {words.OPEN}")
     with st.container(horizontal=True):
         st.button("Back", icon=":material/arrow_back:", key="tour_back", disabled=number == 1, on_click=guide_tour.go, args=(number - 1,))  # fmt: skip
         st.button(
@@ -89,7 +89,7 @@ def draw(found: list[Run]) -> None:
         st.caption(words.DRAW_HELP)
     expected = sketch.sketch(PAD, alt=words.DRAW_ALT, real=real, name=name)
     if real is not None and run is not None and (apart := guide.distance(expected, *real)) is not None:
-        st.session_state[guide_tour.DRAWN] = True
+        guide_tour.note(guide.DREW_CURVE)
         part = "" if run.step >= run.steps else f", over the first {100 * run.step / run.steps:.0f} % of the run"
         st.markdown(words.RESULT.format(points=f"{100 * apart:.0f}", part=part))
         with st.expander(words.DATA, icon=":material/table:", type="compact"):

@@ -1,4 +1,4 @@
-"""What the Guide does on every page: notes the visit, hides what `?hide=` names, and shows one line while a tour is on.
+"""What the Guide does on every page: notes deeds, hides what `?hide=` names, and shows one line while a tour is on.
 
 The session keeps both, since Streamlit empties the address when a person changes the page by its list.
 """
@@ -13,7 +13,7 @@ from dashboard.guide import HIDE, PAGES, STEPS, TOUR, Seen, Step
 
 NEWEST = 20  # runs whose events are looked through
 TICK = 2.0  # seconds between two looks at whether a step is done
-DRAWN = "guide_drawn"  # in the session: a real curve was laid over a drawn one
+DEEDS = "deeds"  # in the session: names of what was done, as in `guide`
 PARTS = {  # part -> what CSS calls it
     "controls": "[data-testid=stSidebar], [data-testid=stSidebarCollapsedControl], [data-testid=stExpandSidebarButton]",
     "toolbar": ".st-key-toolbar",
@@ -25,7 +25,6 @@ def enter(url_path: str) -> None:
     """Begin a page: to be called before anything of it is drawn."""
     name = next((name for name, (path, _, _) in PAGES.items() if path == url_path), "")
     state = st.session_state
-    state["visited"] = state.get("visited", frozenset()) | {name}
     if asked := guide.step_number(st.query_params.get(TOUR, "")):
         state[TOUR] = asked
     if HIDE in st.query_params:
@@ -74,7 +73,12 @@ def seen() -> Seen:
     """What has been done so far: by anybody in this folder of runs, and in this tab."""
     runs = queries.runs()
     events = {run.id: queries.store().events(run.id) for run in runs[:NEWEST]}
-    return Seen(runs, events, st.session_state.get("visited", frozenset()), bool(st.session_state.get(DRAWN)))
+    return Seen(runs, events, st.session_state.get(DEEDS, frozenset()))
+
+
+def note(deed: str) -> None:
+    """Remember, as long as the tab is open, that something was done which a step asks for."""
+    st.session_state[DEEDS] = st.session_state.get(DEEDS, frozenset()) | {deed}
 
 
 def link(step: Step, number: int) -> None:

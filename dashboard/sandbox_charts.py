@@ -93,16 +93,16 @@ def trade_off(taus: np.ndarray, coverage: np.ndarray, purity: np.ndarray, tau: f
     figure["layout"] |= {
         "xaxis": {"range": [0, 1], "title": {"text": "threshold"}, "showgrid": False, "tickformat": ".1f", "hoverformat": ".2f", "fixedrange": True},
         "yaxis": {**figures.PERCENT, "fixedrange": True}, "hovermode": "x unified", "shapes": [] if tau is None else [figures.rule(x=tau)],
-        "annotations": [] if tau is None else [_tau(tau)],
+        "annotations": [] if tau is None else [_tau(tau, 0)],
     }  # fmt: skip
     return figure
 
 
-def _tau(tau: float) -> Figure:
+def _tau(tau: float, y: int = 1) -> Figure:
+    """The name of the line, at the top of the chart (y = 1), or at the foot (0) where curves run along the top."""
     side = "right" if tau > 0.5 else "left"
-    return figures.note(
-        f"\u03c4 = {tau:g}", x=tau, y=1, yref="paper", yanchor="top", xanchor=side, bgcolor=theme.GROUND
-    )
+    at = "top" if y else "bottom"
+    return figures.note(f"\u03c4 = {tau:g}", x=tau, y=y, yref="paper", yanchor=at, xanchor=side, bgcolor=theme.GROUND)
 
 
 def _stack(k: int) -> Figure:

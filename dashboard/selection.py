@@ -11,7 +11,7 @@ import time
 
 import streamlit as st
 
-from dashboard import compare
+from dashboard import compare, guide, guide_tour
 from dashboard.run_table import NEWEST, SORTS
 
 TABLE = "run_table"  # key of the component
@@ -97,6 +97,8 @@ def take_in() -> None:
     if isinstance(picked, dict) and isinstance(picked.get("n"), int) and picked["n"] > heard():
         st.session_state["select_heard"] = picked["n"]
         select([str(run) for run in picked.get("ids", [])])
+        if len(selected()) > 1:
+            guide_tour.note(guide.COMPARED)
     if said.get("sort") in SORTS:
         _write("sort", said["sort"], NEWEST)
     if said.get("open"):

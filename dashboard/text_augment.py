@@ -83,6 +83,13 @@ STRONG_HELP = (
     "weak view's label here: consistency, loss_u = cross-entropy(pseudo-label, prediction on the strong view)."
 )
 STRONG_TEXT = "Under each: the operations as drawn, in their order."
+STEPS = "One strong view, step by step"
+STEPS_HELP = (
+    "How the framed strong view came about: the weak view, then what it was after each drawn operation, at last the cut-out. "
+    "Choose another view by its number."
+)
+WHICH = "Strong view"
+WEAK_STAGE, CUT_STAGE = "Weak view", "Cut-out"
 ORIGINAL = "The picture"
 MODEL = (
     "Model",
@@ -123,6 +130,7 @@ OP_HELP = {
     ),
 }
 OP_TEXT = "The row goes through the range that training draws from; the slider goes further."
+OP_TEXT_UNDRAWN = "The row goes from nothing to as far as one would go; training draws nothing here."
 MAGNITUDE = "Magnitude"
 DRAWN_FROM = "Training draws from {low} to {high} with these knobs."
 NOT_DRAWN = "Training draws no magnitude here: it is a setting."

@@ -58,7 +58,7 @@ ALT = {
     "histogram": "Histogram of the test images by confidence at the step shown, right and wrong ones",
     "ribbon": "Bars from keyframe to keyframe: the class that the model takes this image for, and its confidence",
 }
-NO_TEST = "The test images are looked at from the first evaluation on"
+NO_TEST = "No evaluation yet"
 SHEET = "The same eight unlabelled images"
 
 BIOGRAPHY = "Biography of an image"
@@ -83,6 +83,10 @@ LIST_EMPTY = {
     "flips": "No image of the probe has changed its class three times.",
     "late": "No image of the probe was still wrong in the second half and is right now.",
 }
+NEVER = {
+    False: "never kept",
+    True: "never kept once training had begun",
+}  # True: before that, at step 0, it was
 STRIP_ALT = "Unlabelled images of the probe to pick from, each with its state at the step shown"
 
 FORK = "Fork"

@@ -89,9 +89,10 @@ def ribbon(life: Biography, names: Sequence[str], steps: int) -> Figure:
             trace(life.steps, life.threshold, "threshold", line, ".2f") | {"hoverinfo": "skip", "hovertemplate": None}
         )
     figure = new(traces)
+    ticks = {"dtick": 1} if end < 8 else {}  # there is no half step
     figure["layout"] |= {
         "barmode": "overlay", "bargap": 0, "hovermode": "closest",
-        "xaxis": {"range": [0, end], "title": {"text": "step"}, "showgrid": False, "tickformat": "~s" if steps > 9999 else "d"},
+        "xaxis": {"range": [0, end], "title": {"text": "step"}, "showgrid": False, "tickformat": "~s" if steps > 9999 else "d", **ticks},
         "yaxis": {"tickformat": ".0%", "range": [0, 1.13], "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True},
         "annotations": [
             note(short_name(names[c]), x=(left + right) / 2, y=1.01, yanchor="bottom")

@@ -227,7 +227,8 @@ def facts(one: biography.Biography, names: tuple[str, ...], method: str) -> str:
     truth = f"truth **{text.escape(names[one.truth])}**" if one.truth >= 0 else "truth not known"
     parts = [f"Image {one.number}", truth]
     if method in THRESHOLDED:
-        parts.append("never kept" if one.first_kept < 0 else f"first kept at step {text.number(one.first_kept)}")
+        never = text_time.NEVER[bool(one.kept.any())]
+        parts.append(never if one.first_kept < 0 else f"first kept at step {text.number(one.first_kept)}")
     parts.append(f"class changed {text.plural(one.flips, 'time')}")
     if one.truth >= 0:
         parts.append("wrong now" if one.right_since is None else f"right since step {text.number(one.right_since)}")

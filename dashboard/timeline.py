@@ -13,7 +13,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import replay, text_time
+from dashboard import guide, guide_tour, replay, text_time
 from dashboard.text import number
 
 SLIDER, AT, FRONT, SPEED, TICK = "time_slider", "time_at", "time_front", "time_speed", "time_tick"  # in the session
@@ -87,6 +87,7 @@ def _due() -> bool:
 
 
 def _go(step: int) -> None:
+    guide_tour.note(guide.TRAVELLED)
     st.session_state[AT], st.session_state[SPEED] = step, 0
 
 
@@ -97,6 +98,7 @@ def _moved() -> None:
 
 
 def _play(name: str, at: Sequence[int]) -> None:
+    guide_tour.note(guide.TRAVELLED)
     st.session_state[SPEED] = 0 if speed() == SPEEDS[name] else SPEEDS[name]
     st.session_state[TICK] = time.monotonic()
     if speed() and shown() == at[-1]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import formulas, images, pseudo_steps, text, text_pseudo, theme, xray, xray_subject
+from dashboard import formulas, guide, guide_tour, images, pseudo_steps, text, text_pseudo, theme, xray, xray_subject
 from dashboard.bars import Bar, bars
 from dashboard.pseudo_steps import BIND
 from dashboard.xray import Knobs, Ray
@@ -77,7 +77,7 @@ def _knobs(run: Run, shown: Shown) -> Knobs:
     names = list(xray.METHODS)
     method = st.segmented_control(
         "Method", names, default=first, required=True, format_func=text.METHODS.__getitem__, key=f"box.{first}", bind=BIND,
-        label_visibility="collapsed",
+        label_visibility="collapsed", on_change=guide_tour.note, args=(guide.SWITCHED_METHOD,),
     )  # fmt: skip
     method = method if method in names else first
     st.caption(text_pseudo.BOX_TEXT[method])
@@ -152,7 +152,7 @@ def _after(shown: Shown, knobs: Knobs, ray: Ray) -> None:
         with _card(text_pseudo.LOSS):
             st.caption(text_pseudo.LOSS_TEXT["mixmatch" if mixmatch else "gate"])
             st.latex(formulas.loss(ray, knobs))
-            st.markdown(f"Loss **{ray.loss:.4g}**")
+            st.markdown(f"Loss $\\mathbf{{{formulas.num(ray.loss)}}}$")
 
 
 def _name(shown: Shown, c: int) -> str:

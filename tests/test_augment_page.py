@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,6 +101,30 @@ def test_the_sheet_holds_the_views_that_train(preset: str) -> None:
     assert np.array_equal(found.weak, weak_view(batch(picture, 5), False, generator).numpy())
     assert np.array_equal(found.strong, strong_view(batch(picture, 5), False, config, generator).numpy())
     assert len(found.weak_told) == len(found.strong_told) == 5
+
+
+@pytest.mark.parametrize(
+    "config", [AugmentConfig(num_ops=3), AugmentConfig("google"), AugmentConfig(num_ops=0), AugmentConfig(cutout=0.0)]
+)
+def test_a_strong_view_grows_operation_by_operation(config: AugmentConfig) -> None:
+    picture, flip, count, seed = digit(), True, 4, 5
+    views = augmenting.views(picture, config, flip, count, seed)
+    for which, told in enumerate(views.strong_told):
+        stages = augmenting.stages(picture, config, flip, count, seed, which)
+        assert len(stages) == 2 + len(told.ops)
+        assert (stages[-1] == views.strong[which]).all(), "the last one is the view itself"
+        fill = augmenting.fill_of(config)
+        for k, op in enumerate(told.ops):
+            before = torch.from_numpy(stages[k : k + 1].copy())
+            value = torch.tensor([op.value or 0.0])
+            after = OPS[op.name](before, value, fill).numpy() if op.applied else before.numpy()
+            assert (stages[k + 1] == after[0]).all(), op
+        inside = np.zeros(picture.shape, bool)
+        if told.box:
+            inside[told.box[0] : told.box[2], told.box[1] : told.box[3]] = True
+        assert (stages[-1] == stages[-2])[~inside].all() and (
+            stages[-1][inside] == augmenting.fill_of(config, True)
+        ).all()
 
 
 @pytest.mark.parametrize("op", [*OP_NAMES, CUTOUT, NOISE])
@@ -217,7 +240,7 @@ def test_every_state_of_a_run_draws_with_and_without_a_checkpoint(store: Store, 
     if state != ev.QUEUED:
         run_id = keep(store, trainer, state)
         at = page(run=run_id)
-        assert not at.error and sheets(at).count('class="bars"') == 1 + 2 * 6
+        assert not at.error and sheets(at).count('class="bars"') == 1 + 2 * 6 + 4
 
 
 @pytest.mark.parametrize("exhibit", EXHIBITS)
@@ -238,6 +261,20 @@ def test_the_drawn_operations_stand_under_the_strong_views(store: Store) -> None
         for line in drawn_words.strong(about):
             assert f"<div>{line}</div>" in sheets(at)
     assert any(not op.applied for about in told for op in about.ops) and "skipped" in sheets(at)
+
+
+def test_one_strong_view_is_shown_step_by_step_and_framed(store: Store) -> None:
+    at = page()
+    told = augmenting.views(digit(0), AugmentConfig(), False, 6, 0).strong_told
+    for which in (0, 3):
+        at.segmented_control(key="aug_which_6").set_value(which + 1).run() if which else None
+        *_, strong, grown = [part.proto.body for part in at.get("html") if 'class="ssl-sheet' in part.proto.body]
+        figures = strong.split("<figure")[1:]
+        assert [k for k, figure in enumerate(figures) if 'class="marked"' in figure] == [which]
+        assert [operation in grown for operation in map(drawn_words.operation, told[which].ops)] == [True, True]
+        assert text_augment.WEAK_STAGE in grown and drawn_words.cut(told[which]) in grown
+    at = page(aug_preset="off")
+    assert text_augment.STEPS not in "".join(part.value for part in at.markdown), "nothing to show"
 
 
 def test_draw_again_draws_other_views_and_the_same_number_the_same(store: Store) -> None:
@@ -341,7 +378,7 @@ def test_an_upload_is_shown_in_the_size_of_the_data_set_and_written_nowhere(stor
     assert "Choose or take a picture" in at.info[0].value and not sheets(at)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if "lab.db" not in path.name}
     at.get("file_uploader")[0].upload("me *and* <you>.png", png(), "image/png").run()
-    assert not at.exception and not at.error and sheets(at).count("<img") == 13
+    assert not at.exception and not at.error and sheets(at).count("<img") == 1 + 2 * 6 + 4
     assert any("middle square" in caption.value for caption in at.caption)
     from sslcore.data.upload import picture
 
@@ -389,27 +426,6 @@ def test_a_run_on_pictures_of_another_size_is_not_asked(store: Store, trainer: T
     checkpoint.save(store.folder(run_id), trainer.state_dict())
     at = page(run=run_id)
     assert not at.error and text_augment.OTHER_SHAPE in [caption.value for caption in at.caption]
-
-
-def test_how_long_a_knob_takes(store: Store, trainer: Trainer, capsys: pytest.CaptureFixture[str]) -> None:
-    """Prints server milliseconds from knob to picture (pytest -s); the bound only catches a page that computes everything anew."""
-    keep(store, trainer)
-    found = {}
-    for exhibit, turn in (
-        ("Weak and strong", ("aug_strength", (0.5, 0.8, 1.1, 1.4))), ("One operation", ("aug_Rotate", (5.0, 9.0, -7.0, 30.0))),
-        ("MixUp", ("aug_lam", (0.2, 0.4, 0.6, 0.8))),
-    ):  # fmt: skip
-        at = page(aug_exhibit=exhibit)
-        took = []
-        for value in turn[1]:
-            at.slider(key=turn[0]).set_value(value)
-            began = time.perf_counter()
-            at.run()
-            took.append(1000 * (time.perf_counter() - began))
-        found[exhibit] = sorted(took)[len(took) // 2]
-    with capsys.disabled():
-        print("\n" + ", ".join(f"{name}: {value:.0f} ms" for name, value in found.items()))
-    assert max(found.values()) < 3000
 
 
 def test_the_sheet_can_be_kept_as_picture_and_as_table() -> None:

@@ -90,6 +90,11 @@ def test_a_ribbon_holds_each_keyframe_once_at_its_step() -> None:
     )
 
 
+def test_an_axis_of_few_steps_counts_whole_ones() -> None:
+    assert FIGURES["ribbon of one keyframe"]["layout"]["xaxis"]["dtick"] == 1
+    assert "dtick" not in FIGURES["ribbon"]["layout"]["xaxis"]
+
+
 def test_the_name_of_a_class_stands_over_its_stretch() -> None:
     assert time_charts.stretches(LIFE, 60.0) == [(2, 0, 10), (1, 10, 30), (3, 30, 50), (1, 50, 60)]
     notes = FIGURES["ribbon"]["layout"]["annotations"]

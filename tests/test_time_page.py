@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import biography, fork_form, queries, replay, text_time, timeline
+from dashboard import biography, fork_form, queries, replay, text_time, time_panels, timeline
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore import fork, keyframes, presets
@@ -125,6 +125,9 @@ def test_a_run_with_one_keyframe_can_be_looked_at(store: Store) -> None:
     assert slider(at)["steps"] == [0] and slider(at)["at"] == 0
     assert all(button(at, name).disabled for name in ("previous", "next", "play1", "play4"))
     assert "wrong for ever 0, flip-floppers 0, late bloomers 0" in words(at)
+    ribbon = biography.biography(replay.history(store.runs()[0].id, (0,)), 0)  # type: ignore[arg-type]
+    kept_at_0 = time_panels.facts(ribbon, tuple("0123456789"), "flexmatch")
+    assert bool(ribbon.kept[0]) == ("once training had begun" in kept_at_0) and "never kept" in kept_at_0
 
 
 def test_while_it_trains_the_button_says_live(store: Store) -> None:

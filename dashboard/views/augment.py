@@ -4,7 +4,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import augment_knobs, augment_panels, picture_picker, queries, text
+from dashboard import augment_knobs, augment_panels, guide, guide_tour, picture_picker, queries, text
 from dashboard import text_augment as words
 from dashboard.live_chart import STATIC
 from dashboard.picture_picker import Picked
@@ -27,6 +27,7 @@ def heading() -> str:
 
 def draw_again() -> None:
     """Go on to the next seed."""
+    guide_tour.note(guide.DREW_VIEWS)
     st.session_state["aug_draw"] = (int(st.session_state.get("aug_draw", 0)) + 1) % 1_000_000
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.guide import PARTS
+from dashboard.guide import PARTS, STEPS
 from sslcore import events as ev
 from sslcore.store import Store
 from tests.fill_store import fill
@@ -76,10 +76,12 @@ def test_the_tour_goes_with_the_learner_and_a_card_opens_its_preset(tab: Tab, ur
     page = guide(tab, url)
     page.get_by_role("button", name="3. See what the network sees").click()
     page.get_by_role("link", name="Open Augmentations").click()
-    page.get_by_text("Guide, step 3 of 9:").wait_for()
+    page.get_by_text(f"Guide, step 3 of {len(STEPS)}:").wait_for()
     assert re.search(r"tour=3", page.url)
+    page.get_by_role("button", name="Draw again").first.click()
+    page.locator(".st-key-tour_line").get_by_text("Done").wait_for()
     page.get_by_role("link", name="Back to the Guide").click()
-    page.get_by_text("1 of 9 steps done").wait_for()
+    page.get_by_text(f"1 of {len(STEPS)} steps done").wait_for()
     part(page, "break")
     page.locator(".st-key-card_break-tau-zero").get_by_role("link").click()
     page.locator(".st-key-toolbar").wait_for()
@@ -96,3 +98,18 @@ def test_a_teacher_hides_the_controls_on_every_page(tab: Tab, url: str) -> None:
     page.get_by_role("link", name="Augmentations").click()
     page.get_by_role("button", name="Draw again").first.wait_for()
     assert not page.get_by_test_id("stSidebar").is_visible() and "hide=controls,toolbar" in page.url.replace("%2C", ",")
+
+
+def test_the_step_on_the_runs_page_is_done_by_two_ticks(tab: Tab, url: str, store: Store) -> None:
+    runs = [fill(store, ev.FINISHED, method, points=2, frames=False) for method in ("fixmatch", "flexmatch")]
+    page = tab(f"{url}runs?tour={len(STEPS)}")
+    boxes = page.locator(".ssl-runs tbody input")
+    boxes.nth(1).wait_for()
+    line = page.locator(".st-key-tour_line")
+    line.wait_for()
+    assert not line.get_by_text("Done").count()
+    for k in range(2):
+        boxes.nth(k).click()
+    line.get_by_text("Done").wait_for()
+    for run in runs:
+        store.delete(run)

@@ -17,7 +17,7 @@ STATES = (QUEUED, RUNNING, PAUSING, PAUSED, STOPPING, STOPPED, FINISHED, FAILED,
 ACTIVE = (RUNNING, PAUSING, STOPPING)  # a thread is at work, or was when its process died
 RESUMABLE = (PAUSED, STOPPED, FAILED, DIVERGED, INTERRUPTED)
 
-ENGINE = 1  # raised whenever the same config gives other numbers: runs of another engine are no cells of a sweep
+ENGINE = 2  # raised whenever the same config gives other numbers: runs of another engine are no cells of a sweep
 
 
 class Diverged(ArithmeticError):

@@ -23,6 +23,7 @@ from sslcore.data.image_set import ImageSet
 from sslcore.data.splits import Split, make_split
 from sslcore.ema import Ema
 from sslcore.graph import GpuSteps
+from sslcore.memory import keep_freed_memory
 from sslcore.meter import Meter
 from sslcore.methods.base import StepOutput
 from sslcore.optim import learning_rate, make_optimizer, set_rate
@@ -244,6 +245,7 @@ def prepare_gpu(trainer: Trainer, graph: str) -> GpuSteps:
 def prepare_thread(threads: int) -> int:
     """Set up the calling thread for training and return the number of CPU threads, which is part of a run's numbers."""
     count = threads or cores()
+    keep_freed_memory()
     torch.set_num_threads(count)
     torch.set_flush_denormal(True)
     return count

@@ -171,7 +171,7 @@ def _picked(shown: list[int], count: int) -> int:
     """The picked image, or that of the URL; the first of the list where there is none, or one that isn't in the list."""
     if "time_strip" not in st.session_state:  # the page has just been opened
         wanted = str(st.query_params.get("image", ""))
-        st.session_state[IMAGE] = int(wanted) if wanted.isascii() and wanted.isdigit() else None
+        st.session_state[IMAGE] = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 16 else None
     number: int | None = st.session_state.get(IMAGE)
     if number is None or number >= count or (shown and number not in shown):
         return shown[0] if shown else 0

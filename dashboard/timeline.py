@@ -75,7 +75,7 @@ def shown() -> int | None:
 
 def _in_url() -> int | None:
     found = str(st.query_params.get(URL, ""))
-    return int(found) if found.isascii() and found.isdigit() else None
+    return int(found) if found.isascii() and found.isdigit() and len(found) < 16 else None
 
 
 def _due() -> bool:

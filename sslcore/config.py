@@ -300,9 +300,9 @@ def replace(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
         spec = find(config, path)
         if isinstance(value, str):
             value = parse(path, spec, value)
-        elif field_type(spec)[0] is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
         check(path, spec, value)
+        if field_type(spec)[0] is float and isinstance(value, int):
+            value = float(value)
         section, name = path.split(".", 1)
         parts[section] = dataclasses.replace(parts[section], **{name: value})
     return RunConfig(**parts)
@@ -341,9 +341,9 @@ def from_dict(raw: Any) -> RunConfig:
         _refuse_unknown(f"setting in {spec.name}", section, tuple(known))
         values = dict(section)
         for name, value in values.items():
-            if field_type(known[name])[0] is float and isinstance(value, int) and not isinstance(value, bool):
+            check(f"{spec.name}.{name}", known[name], value)
+            if field_type(known[name])[0] is float and isinstance(value, int):
                 values[name] = float(value)
-            check(f"{spec.name}.{name}", known[name], values[name])
         parts[spec.name] = kind(**values)
     return RunConfig(**parts)
 

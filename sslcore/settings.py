@@ -90,7 +90,8 @@ def check(path: str, spec: dataclasses.Field[Any], value: Any) -> None:
         ok = isinstance(value, str) and (not meta.get("choices") or value in meta["choices"])
     else:
         number = isinstance(value, int) if kind is int else isinstance(value, (int, float))
-        ok = number and not isinstance(value, bool) and math.isfinite(value)
+        # A whole number may be larger than any float: Python compares the two all the same.
+        ok = number and not isinstance(value, bool) and (isinstance(value, int) or math.isfinite(value))
         low, high = meta.get("low"), meta.get("high")
         if ok and low is not None:
             ok = value > low if meta.get("above") else value >= low
@@ -101,7 +102,10 @@ def check(path: str, spec: dataclasses.Field[Any], value: Any) -> None:
 
 
 def short(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of very many digits"
     return text if len(text) <= 120 else text[:117] + "..."
 
 

@@ -112,7 +112,7 @@ def counts(name: str, text: str) -> tuple[int, ...]:
     found: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 80:
             raise ConfigError(f"{name} must be whole numbers such as 10,20,40 or 0-9, got {text[:80]!r}")
         low, high = int(first), int(last if dash else first)
         if not low <= high < low + MOST_CELLS:
@@ -196,7 +196,7 @@ def from_json(text: str) -> Plan:
         return Plan(
             str(raw["preset"]), tuple(map(str, raw["methods"])), tuple(map(int, raw["labels"])), tuple(map(int, raw["seeds"])), dict(raw["settings"])
         )  # fmt: skip
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ConfigError(f"a sweep's plan can't be read: {error}") from None
 
 

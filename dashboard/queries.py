@@ -272,9 +272,21 @@ def _newest(series: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
 
 
 def last_keyframe(run_id: str) -> int | None:
-    """Step of the newest keyframe of a run, None before the first."""
+    """Step of the newest keyframe of a run that can be read, None before the first."""
     found = keyframes.steps(store().folder(run_id))
-    return found[-1] if found else None
+    return next((step for step in reversed(found) if keyframe(run_id, step) is not None), None)
+
+
+def keyframe_problem(run_id: str, step: int) -> str:
+    """One sentence that names a damaged keyframe; empty where it was only thinned away, or is whole."""
+    try:
+        keyframes.probe(store().folder(run_id))
+        keyframes.load(store().folder(run_id), step)
+    except keyframes.KeyframeError as problem:
+        return f"{problem}; the others of this run can be looked at"
+    except FileNotFoundError:
+        pass
+    return ""
 
 
 @lru_cache(maxsize=16)

@@ -26,7 +26,7 @@ def draw(run: Run, steps: Sequence[int], wanted: int) -> None:
     pseudo_steps.about(run, step, step == steps[-1])
     frame = queries.keyframe(run.id, step)
     if frame is None:
-        st.info(text_pseudo.GONE, icon=":material/info:")
+        st.info(text.escape(queries.keyframe_problem(run.id, step)) or text_pseudo.GONE, icon=":material/info:")
         return
     names = queries.class_names(run, frame["weak_probs"].shape[1])
     left, right = st.columns([1, 2], gap="medium")

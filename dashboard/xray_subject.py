@@ -60,7 +60,7 @@ def pick(run: Run, steps: Sequence[int], wanted: int) -> Shown | None:
     at = pseudo_steps.nearest(list(kept), wanted) if pool else step
     frame = queries.keyframe(run.id, step)
     if frame is None:
-        st.info(text_pseudo.GONE, icon=":material/info:")
+        st.info(text.escape(queries.keyframe_problem(run.id, step)) or text_pseudo.GONE, icon=":material/info:")
         return None
     names = queries.class_names(run, frame["weak_probs"].shape[1])
     probe = sandbox.from_keyframe(frame, "probe")

@@ -127,6 +127,15 @@ def test_the_newest_keyframe_and_one_that_is_gone(store: Store) -> None:
     assert keyframes.steps(store.folder(run_id)) == [0, 10]
 
 
+def test_a_damaged_keyframe_is_named_and_the_one_before_it_shown(store: Store) -> None:
+    run_id = fill(store, ev.RUNNING, points=5)
+    path = store.folder(run_id) / keyframes.FOLDER / "000000010.npz"
+    path.write_bytes(path.read_bytes()[:200])
+    assert queries.last_keyframe(run_id) == 0 and queries.keyframe(run_id, 10) is None
+    assert f"keyframe 000000010.npz of run {run_id} can't be read" in queries.keyframe_problem(run_id, 10)
+    assert queries.keyframe_problem(run_id, 0) == queries.keyframe_problem(run_id, 4) == ""
+
+
 # -- notes -------------------------------------------------------------------------------------------------------------
 
 

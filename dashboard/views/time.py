@@ -35,7 +35,7 @@ def scrub(run_id: str, state: str, speed: int, begun: bool) -> None:
         timeline.controls(step, at, at_work(run), replay.marks(run))
     frame, life = queries.keyframe(run_id, step), replay.history(run_id, at)
     if frame is None or life is None:  # cut off or thinned away in this very moment
-        st.info(text_time.NO_KEYFRAME, icon=":material/info:")
+        st.info(text.escape(queries.keyframe_problem(run_id, step)) or text_time.NO_KEYFRAME, icon=":material/info:")
         return
     now, theme = queries.snapshot(run), st.context.theme.type or "light"
     time_panels.moment(run, now, step, frame)

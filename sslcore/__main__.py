@@ -21,6 +21,7 @@ from sslcore import events as ev
 from sslcore.config import ConfigError, RunConfig
 from sslcore.files import write_atomically
 from sslcore.lab import Lab
+from sslcore.naming import clean_name
 from sslcore.options import assignment, number, parser, sweep_plan, train_config
 from sslcore.store import Store, StoreError, default_root
 
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _bad_usage(message: str) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print("error: " + clean_name(message), file=sys.stderr)
     return 2
 
 

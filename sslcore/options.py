@@ -10,6 +10,9 @@ from typing import Any, NoReturn
 from sslcore import config as cfg
 from sslcore import presets, sweep
 from sslcore.config import ConfigError, RunConfig
+from sslcore.naming import clean_name
+
+LONGEST = 600  # characters of a complaint
 
 BOARD_HELP = "also write TensorBoard event files into the run's folder (needs the package tensorboard)"
 
@@ -18,7 +21,9 @@ class Parser(argparse.ArgumentParser):
     """argparse whose complaint is one line, not the whole usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; {self.prog} --help lists what is allowed\n")
+        told = clean_name(message)  # what was typed may hold line ends and a terminal's own commands
+        told = told if len(told) <= LONGEST else told[:LONGEST] + " ..."
+        self.exit(2, f"{self.prog}: {told}; {self.prog} --help lists what is allowed\n")
 
 
 def parser() -> argparse.ArgumentParser:

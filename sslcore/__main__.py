@@ -23,7 +23,7 @@ from sslcore.files import write_atomically
 from sslcore.lab import Lab
 from sslcore.naming import clean_name
 from sslcore.options import assignment, number, parser, sweep_plan, train_config
-from sslcore.store import Store, StoreError, default_root
+from sslcore.store import Store, default_root
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,14 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, _interrupt)  # also where a shell started us in the background, with Ctrl-C ignored
     try:
         return COMMANDS[args.command](args)
-    except (ConfigError, StoreError) as error:
+    except ValueError as error:  # ConfigError, StoreError, DataError, ...: told apart without importing torch
+        if not type(error).__module__.startswith("sslcore."):
+            raise
         return _bad_usage(str(error))
-    except ValueError as error:
-        if type(error).__module__.startswith(
-            "sslcore."
-        ):  # DataError, CheckpointError: told apart without importing torch
-            return _bad_usage(str(error))
-        raise
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -288,15 +284,9 @@ def _delete(args: argparse.Namespace) -> int:
     return 0
 
 
-def _pause(args: argparse.Namespace) -> int:
+def _ask(args: argparse.Namespace) -> int:
     lab = Lab(_store(args))
-    lab.pause(args.run_id)
-    return _state(lab, args)
-
-
-def _stop(args: argparse.Namespace) -> int:
-    lab = Lab(_store(args))
-    lab.stop(args.run_id)
+    (lab.pause if args.command == "pause" else lab.stop)(args.run_id)
     return _state(lab, args)
 
 
@@ -382,8 +372,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "pseudo-labels": _pseudo_labels,
     "to-label": _to_label,
     "delete": _delete,
-    "pause": _pause,
-    "stop": _stop,
+    "pause": _ask,
+    "stop": _ask,
     "set": _set,
     "bench": _bench,
     "data": _data,

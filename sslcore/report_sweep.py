@@ -82,8 +82,9 @@ def _means(points: Sequence[Point], plan: Plan) -> str:
             cells += f"<td>{'-' if value is None else duration(value) if each == 'seconds' else f'{value:,.0f}'}</td>"
         costs += f"<tr><th scope='row'>{name}</th>{cells}</tr>"
     return (
-        "<div class='wide'><table class='plain'><caption>Mean, standard deviation over the seeds, number of seeds, lowest and highest. Equal steps; "
-        f"images and time differ.</caption><thead><tr><th>labels</th>{head}</tr></thead><tbody>{rows}{costs}</tbody></table></div>"
+        "<p class='faint'>Mean, standard deviation over the seeds, number of seeds, lowest and highest. Equal steps; "
+        "images and time differ.</p><div class='wide'><table class='plain'>"
+        f"<thead><tr><th>labels</th>{head}</tr></thead><tbody>{rows}{costs}</tbody></table></div>"
     )
 
 
@@ -121,9 +122,9 @@ def _worth(points: Sequence[Point], plan: Plan) -> str:
         rows += f"<tr><th scope='row'>{esc(METHODS[method])}</th>{cells}</tr>"
     return (
         (f"<ul>{''.join(lines)}</ul>" if lines else "")
-        + "<div class='wide'><table class='plain'><caption>The smallest number of labels that reaches an accuracy; in brackets the curve one standard error "
+        + "<p class='faint'>The smallest number of labels that reaches an accuracy; in brackets the curve one standard error "
         "higher and lower. Accuracy is taken to be linear in the logarithm of the count between measured points; outside them nothing is claimed."
-        f"</caption><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"</p><div class='wide'><table class='plain'><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -141,7 +142,7 @@ def _classes(root: Path, plan: Plan, grid: Sequence[Cell], found: Mapping[str, e
     n = len(differences[0].values)
     return (
         f"<h2>By class: {esc(METHODS[first])} minus {esc(METHODS[second])}, {labels:,} labels</h2>"
-        f"<table class='plain'><caption>Recall in points, paired within each seed; n {n}.</caption><thead><tr><th>class</th><th class='n'>mean</th>"
+        f"<p class='faint'>Recall in points, paired within each seed; n {n}.</p><table class='plain'><thead><tr><th>class</th><th class='n'>mean</th>"
         f"<th class='n'>sd</th></tr></thead><tbody>{rows}</tbody></table>"
     )
 

@@ -25,6 +25,7 @@ from sslcore.sweep import Cell, Plan
 
 POLL = 0.5  # seconds between two looks at the store
 STOP_WAIT = 30.0  # seconds for the runs to save a checkpoint after Ctrl-C
+_queueing = threading.Lock()
 DONE = (ev.FINISHED, ev.FAILED, ev.DIVERGED)
 
 
@@ -88,13 +89,14 @@ def bring(lab: Lab, cell: Cell, run: ev.Run | None, preset: str, again: bool) ->
 
 def queue(lab: Lab, plan: Plan, again: bool = False) -> int:
     """Put all of a sweep that isn't finished into a Lab's queue, in the order of the grid; return how many runs wait or are at work."""
-    lab.store.reconcile()
-    sweep_plans.keep(lab.store.root, plan)
     grid = sweep.cells(plan)
-    found = sweep.assign(grid, lab.store.runs())
-    todo = [cell for cell in grid if _wanted(found.get(cell.key), again)]
-    for cell in todo:
-        bring(lab, cell, found.get(cell.key), plan.preset, again)
+    with _queueing:  # two tabs that press Start at once must not both make the runs
+        lab.store.reconcile()
+        sweep_plans.keep(lab.store.root, plan)
+        found = sweep.assign(grid, lab.store.runs())
+        todo = [cell for cell in grid if _wanted(found.get(cell.key), again)]
+        for cell in todo:
+            bring(lab, cell, found.get(cell.key), plan.preset, again)
     return len(todo)
 
 

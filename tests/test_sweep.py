@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,8 +18,9 @@ import pytest
 
 from sslcore import config as cfg
 from sslcore import events as ev
-from sslcore import presets, sweep, sweep_plans
+from sslcore import presets, sweep, sweep_plans, sweep_run
 from sslcore.config import ConfigError
+from sslcore.lab import Lab
 from sslcore.options import parser, sweep_plan
 from sslcore.store import Store
 from sslcore.sweep import Plan
@@ -253,3 +255,17 @@ def test_ended_in_the_middle_it_goes_on_and_repeats_nothing(tmp_path: Path, sign
     runs = {run.id: run for run in store.runs()}
     assert {run.state for run in runs.values()} == {ev.FINISHED} and len(runs) == 4, "a run was lost or doubled"
     assert {run_id: runs[run_id].ended for run_id in finished} == finished, "a finished run was trained again"
+
+
+def test_two_tabs_that_start_the_same_sweep_at_once_make_its_runs_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lab, "_work", lambda self: None)
+    lab = Lab(Store(tmp_path))
+    threads = [threading.Thread(target=sweep_run.queue, args=(lab, SMALL)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(lab.store.runs()) == 8 and {run.state for run in lab.store.runs()} == {ev.QUEUED}
+    lab.close()

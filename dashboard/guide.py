@@ -25,6 +25,7 @@ PAGES = {  # page -> (address below the server's, file, title)
     "augment": ("augment", "views/augment.py", "Augmentations"),
     "pseudo": ("pseudo", "views/pseudo.py", "Pseudo-labels"),
     "time": ("time", "views/time.py", "Time machine"),
+    "curves": ("curves", "views/curves.py", "Label curves"),
     "runs": ("runs", "views/runs.py", "Runs"),
     "guide": ("guide", "views/guide.py", "Guide"),
 }
@@ -97,6 +98,16 @@ def compared(seen: Seen) -> bool:
     )
 
 
+def swept(seen: Seen) -> bool:
+    """Whether Supervised and another method have each finished with two label counts or more of the same data."""
+    counts: dict[tuple[str, str], set[int]] = {}
+    for run in seen.runs:
+        if run.state == ev.FINISHED and sound(run):
+            counts.setdefault((run.data, run.method), set()).add(run.labels)
+    enough = {place for place, found in counts.items() if len(found) > 1}
+    return any((data, "supervised") in enough and method != "supervised" for data, method in enough)
+
+
 def broke(seen: Seen) -> bool:
     return any(run.preset in presets.BROKEN and run.step > 0 for run in seen.runs)
 
@@ -162,6 +173,14 @@ STEPS: tuple[Step, ...] = (
         ("Mask rate", "Purity", "loss_u"), 1,
         "Purity, the share of the kept guesses that are right. It needs the hidden labels: outside a lesson nobody has it.",
         broke, "break",
+    ),
+    Step(
+        "labels", "What is a label worth?", "Start the small sweep that is set up here, and read the curve at one height from left to right.", "curves",
+        {"sweep.counts": "10,40"},
+        "FlexMatch reaches with 10 labels what Supervised reaches with 100. What did the unlabelled images give?",
+        ("Nothing, both took the same steps", "As much as 90 labels", "Ten times the accuracy"), 1,
+        "As much as 90 labels, here and with this seed. Several seeds say how sure that is: look at the bars.",
+        swept,
     ),
     Step(
         "runs", "Compare", "Tick two runs in the table and look at their curves side by side.", "runs", {},

@@ -63,6 +63,19 @@ def broken(store: Store, state: str, name: str = "break-tau-zero") -> str:
     return run_id
 
 
+def test_a_sweep_counts_with_two_counts_of_supervised_and_of_another_method(store: Store) -> None:
+    def end(method: str, labels: int, state: str = ev.FINISHED) -> None:
+        fill(store, state, config=presets.build("smoke", method, {"train.steps": 80, "data.labels": labels}))
+
+    end("supervised", 10)
+    end("flexmatch", 10)
+    end("flexmatch", 40)
+    end("supervised", 40, ev.RUNNING)
+    assert not done(store, "labels")
+    end("supervised", 20)
+    assert done(store, "labels")
+
+
 def test_nothing_is_done_at_first(store: Store) -> None:
     assert not any(step.done(seen(store)) for step in STEPS)
 
@@ -145,7 +158,8 @@ def test_every_step_is_one_sentence_with_a_question_and_leads_somewhere() -> Non
         assert step.page in guide.PAGES and (step.page == "guide") == bool(step.part)
         assert step.part in ("", *guide.PARTS)
         assert (
-            set(step.params) <= {"method", "preset"} and step.params.get("method", "FixMatch") in text.METHODS.values()
+            set(step.params) <= {"method", "preset", "sweep.counts"}
+            and step.params.get("method", "FixMatch") in text.METHODS.values()
         )
     assert {step.page for step in STEPS} == set(guide.PAGES), "all pages are passed"
 

@@ -101,7 +101,7 @@ def _read(source: str, kind: Kind, progress: Progress | None) -> Arrays:
         if not path.exists():
             if problem := download(archive.url, path, archive.md5, kind.title, progress):
                 raise DataError(
-                    f"{source} could not be downloaded ({problem}): put {' and '.join(each.name for each in archives)} into "
+                    f"{source} could not be downloaded ({problem}): put {', '.join(each.name for each in archives)} into "
                     f"{folder}, or choose digits, shapes or folder:PATH, which need no network"
                 )
         elif calculate_md5(path) != archive.md5:

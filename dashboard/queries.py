@@ -229,13 +229,15 @@ def _window(root: Path, run_id: str, series: str) -> Window:
 
 
 def marks(events: Sequence[ev.Event]) -> tuple[tuple[int, str], ...]:
-    """What a person did, in words at its step: pause, resume, step, stop, fork, and settings that took effect."""
+    """What a person did, in words at its step: pause, resume, step, stop, fork, settings that took effect; and damaged checkpoints."""
     found: list[tuple[int, str]] = []
     for number, event in enumerate(events):
         if event.kind == "set":
             found += [(event.step, f"{name.rpartition('.')[2]} = {short(value)}") for name, value in event.data.items()]
         elif event.kind in ("pause", "stop", "fork"):
             found.append((event.step, event.kind))
+        elif event.kind == "damaged":
+            found.append((event.step, f"{event.data['file']} is damaged: on from here"))
         elif number and events[number - 1].kind == "fork":
             continue  # that it was queued is part of the fork
         elif event.kind == "state" and event.data.get("state") == ev.QUEUED and number and event.step:

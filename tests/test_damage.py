@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dashboard import queries
 from sslcore import checkpoint, keyframes, report
 from sslcore import events as ev
 from sslcore.__main__ import main
@@ -78,6 +79,7 @@ def test_the_newest_whole_checkpoint_is_used_and_the_damaged_one_kept(copy: Path
     (told,) = [event for event in store.events(run_id) if event.kind == "damaged"]
     assert told.step == 20 and told.data == {"file": "last.pt", "kept as": "last.pt.damaged"}
     assert checkpoint.load(last)["step"] == 30
+    assert (20, "last.pt is damaged: on from here") in queries.marks(store.events(run_id))
 
 
 def test_a_second_damaged_one_is_passed_over_too_and_neither_is_lost(copy: Path, made) -> None:  # type: ignore[no-untyped-def]

@@ -35,10 +35,10 @@ NICENESS = 5  # of the trainer's threads under a page: the server must answer wh
 
 
 class Lab:
-    """Runs of one folder, trained one after the other in a daemon thread of this process."""
+    """Runs of one folder, trained in a daemon thread of this process: one after the other, or `at_once` that share a GPU."""
 
-    def __init__(self, store: Store, polite: bool = False) -> None:
-        self.store, self.polite = store, polite
+    def __init__(self, store: Store, polite: bool = False, at_once: int = 1) -> None:
+        self.store, self.polite, self.at_once = store, polite, at_once
         self._wake, self._leave_now = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self.trouble = ""  # one sentence while the store can't be written and so can't tell it itself
@@ -153,16 +153,17 @@ class Lab:
             self._wake.clear()
 
     def _train(self, run_id: str) -> None:
-        """Train a run until it rests; one of a race in turn with the others of it, whenever those are queued."""
+        """Train a run until it rests; in turn with the others of its race, or with as many as share the GPU, whenever those are queued."""
         if not self._take(run_id):
             return
         race = self.store.run(run_id).summary.get("race")
         going: dict[str, Stay | None] = {run_id: None}  # None: has yet to be loaded
         while going:
-            if race:
-                going |= {each: None for each in self.store.waiting(race) if self._take(each)}
+            free = self.at_once - len(going)
+            beside = self.store.waiting(race) if race else self.store.waiting()[:free] if free > 0 else []
+            going |= {each: None for each in beside if self._take(each)}
             for each in list(going):
-                going[each], state, error = self._turn(each, going[each], TURN if race else None)
+                going[each], state, error = self._turn(each, going[each], TURN if race or self.at_once > 1 else None)
                 if state is not None:
                     del going[each]
                     self._rest(each, state, error)

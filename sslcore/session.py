@@ -80,7 +80,8 @@ class Stay:
                 trainer.train_step()
                 recorder.after_step()
         if trainer.step < end:
-            recorder.rest()
+            if trainer.gpu is None:  # a GPU goes on with this run's steps while the next one gives it others
+                recorder.rest()
             return None
         recorder.finish()
         recorder.close()

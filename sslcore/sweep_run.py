@@ -43,8 +43,12 @@ def carry_out(root: Path, plan: Plan, parallel: int, again: bool, show: Callable
     context = multiprocessing.get_context("spawn")
     leave = context.Event()
     whole = True
-    with futures.ProcessPoolExecutor(max(1, min(parallel, len(todo))), context, _begin, (leave,)) as pool:
-        waiting = {pool.submit(train_cell, root, cell, plan.preset, again) for cell in todo}
+    gpu = parallel > 1 and bool(todo) and _on_gpu(plan)  # processes would only take turns on it
+    workers = 1 if gpu else max(1, min(parallel, len(todo)))
+    with futures.ProcessPoolExecutor(workers, context, _begin, (leave,)) as pool:
+        shares = [todo] if gpu else [[cell] for cell in todo]
+        at_once = parallel if gpu else 1
+        waiting = {pool.submit(train_cells, root, share, plan.preset, again, at_once) for share in shares}
         try:
             while waiting:
                 ended, waiting = futures.wait(waiting, timeout=POLL, return_when=futures.FIRST_COMPLETED)
@@ -128,22 +132,35 @@ def _begin(leave: multiprocessing.synchronize.Event) -> None:
     threading.Thread(target=watch, daemon=True, name="watch-parent").start()
 
 
-def train_cell(root: Path, cell: Cell, preset: str, again: bool) -> str:
-    """Bring one cell to its end and return its run's id. A run at work in another living process is waited for."""
+def train_cells(root: Path, cells: list[Cell], preset: str, again: bool, at_once: int) -> None:
+    """Bring cells to their end in this process, `at_once` of them at a time: they share a GPU, each with a stream of its own.
+
+    A run at work in another living process is waited for.
+    """
     if _leave is not None and _leave.is_set():
-        return ""
+        return
     store = Store(root)
-    lab = Lab(store)
-    run_id = bring(lab, cell, sweep.assign([cell], store.runs()).get(cell.key), preset, again)
+    lab = Lab(store, at_once=at_once)
+    found = sweep.assign(cells, store.runs())
     try:
-        console.follow(lab, run_id, quiet=True)
+        for run_id in [bring(lab, cell, found.get(cell.key), preset, again) for cell in cells]:
+            console.follow(lab, run_id, quiet=True)
     finally:
         lab.close()
-    return run_id
+
+
+def _on_gpu(plan: Plan) -> bool:
+    from sslcore.trainer import choose_device
+
+    return choose_device(sweep.cells(plan)[0].config.train.device).type == "cuda"
 
 
 def parallel_runs(wanted: str, plan: Plan) -> int:
-    """Return how many runs to train at a time. `auto`: as many as have their threads' worth of CPU cores; one on a GPU."""
+    """Return how many runs to train at a time.
+
+    `auto`: as many as have their threads' worth of CPU cores; on a GPU what `bench --gpu` found best there for the method
+    that gains least, one where it was never measured.
+    """
     if wanted != "auto":
         if not wanted.isdigit() or not 1 <= int(wanted) <= 64:
             raise cfg.ConfigError(f"--parallel must be auto or a whole number from 1 to 64, got {wanted[:40]!r}")
@@ -151,6 +168,13 @@ def parallel_runs(wanted: str, plan: Plan) -> int:
     from sslcore.trainer import choose_device, cores
 
     train = sweep.cells(plan)[0].config.train
-    if choose_device(train.device).type != "cpu" or train.threads == 0:
+    device = choose_device(train.device)
+    if device.type == "cuda":
+        from sslcore.bench_gpu_told import known_best
+        from sslcore.recorder import device_name
+
+        best = known_best(device_name(device))
+        return min(best.get(method, 1) for method in plan.methods)
+    if device.type != "cpu" or train.threads == 0:
         return 1
     return max(1, cores() // train.threads)

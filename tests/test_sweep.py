@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -15,10 +16,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from sslcore import bench_gpu_told, presets, sweep, sweep_plans, sweep_run
 from sslcore import config as cfg
 from sslcore import events as ev
-from sslcore import presets, sweep, sweep_plans, sweep_run
 from sslcore.config import ConfigError
 from sslcore.lab import Lab
 from sslcore.options import parser, sweep_plan
@@ -269,3 +271,31 @@ def test_two_tabs_that_start_the_same_sweep_at_once_make_its_runs_once(
         thread.join()
     assert len(lab.store.runs()) == 8 and {run.state for run in lab.store.runs()} == {ev.QUEUED}
     lab.close()
+
+
+def test_cells_that_share_a_device_have_the_numbers_that_each_has_alone(tmp_path: Path) -> None:
+    plan = sweep.Plan("smoke", ("supervised", "fixmatch"), (10, 20), settings={"train.steps": 9, "train.threads": 1})
+    shas = []
+    for at_once in (1, 3):
+        store = Store(tmp_path / str(at_once))
+        sweep_run.train_cells(store.root, sweep.cells(plan), "smoke", False, at_once)
+        found = sweep.assign(sweep.cells(plan), store.runs())
+        assert [run.state for run in found.values()] == [ev.FINISHED] * 4, [run.error for run in found.values()]
+        shas.append({key: run.summary["weights_sha256"] for key, run in found.items()})
+        order = [run.id for run in sorted(found.values(), key=lambda run: run.started or 0)]
+        ends = {run.id: run.ended for run in found.values()}
+        overlap = store.run(order[1]).started < ends[order[0]]  # type: ignore[operator]
+        assert overlap == (at_once > 1), "three of them take their steps in turn"
+    assert shas[0] == shas[1] and len(set(shas[0].values())) == 4
+
+
+def test_how_many_share_a_gpu_is_what_was_measured_on_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SSLLAB_DATA", str(tmp_path))
+    monkeypatch.setattr("sslcore.trainer.choose_device", lambda wanted: torch.device("cuda"))
+    monkeypatch.setattr("sslcore.recorder.device_name", lambda device: "a card")
+    plan = sweep.Plan("smoke", ("supervised", "mixmatch"))
+    assert sweep_run.parallel_runs("auto", plan) == 1, "never measured"
+    bench_gpu_told.saved({"supervised": 8, "mixmatch": 4, "fixmatch": 1}, "a card")
+    assert sweep_run.parallel_runs("auto", plan) == 4
+    assert sweep_run.parallel_runs("auto", dataclasses.replace(plan, methods=("fixmatch",))) == 1
+    assert sweep_run.parallel_runs("3", plan) == 3

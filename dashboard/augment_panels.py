@@ -96,7 +96,7 @@ def _step_by_step(
         for k in range(len(pixels))
         if lines[k]
     ]
-    st.html(exhibits.sheet(row, names, expected))
+    st.html(exhibits.sheet(row, names, expected, "steps"))
 
 
 def verdict(weak: np.ndarray, strong: np.ndarray, expected: int, names: Sequence[str], told: Sequence[object]) -> str:

@@ -83,7 +83,8 @@ def test_works_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_unknown_source() -> None:
     with pytest.raises(
-        ConfigError, match=r"data\.source must be one of digits, shapes, cifar10, folder:PATH, got 'mnist'"
+        ConfigError,
+        match=r"data\.source must be one of digits, shapes, cifar10, cifar100, svhn, stl10, fashion_mnist, folder:PATH, got 'mnist'",
     ):
         data.load(DataConfig(source="mnist"))
     with pytest.raises(ConfigError, match="got 'folder:'"):

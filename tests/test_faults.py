@@ -112,11 +112,17 @@ def test_wrong_labels_are_the_first_of_the_nested_sequence() -> None:
     assert len(set(labels[make(12, 4).mislabeled].tolist())) == 4, "one a class before any class has two"
 
 
+def following(one: Trainer) -> Batch:
+    """The next batch of a run."""
+    one.stream.draw_ahead()
+    return one.stream.next()
+
+
 def test_training_is_told_the_wrong_class_and_nobody_else_is() -> None:
     wrong, sound = trainer(**{"data.wrong": "3"}), trainer()
-    batch, other = wrong.stream.next(), sound.stream.next()
+    batch, other = following(wrong), following(sound)
     assert torch.equal(batch.x, other.x) and all(torch.equal(a, b) for a, b in zip(batch.u, other.u, strict=True))
-    seen = [(batch.y, other.y)] + [(wrong.stream.next().y, sound.stream.next().y) for _ in range(3)]
+    seen = [(batch.y, other.y)] + [(following(wrong).y, following(sound).y) for _ in range(3)]
     told, truth = (torch.cat(part) for part in zip(*seen, strict=True))
     changed = told != truth
     assert changed.sum() == 2 * 3, "20 labels, 40 draws: every image twice"

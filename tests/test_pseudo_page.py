@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -262,7 +263,6 @@ def test_typed_names_are_only_text(store: Store) -> None:
     run_id = fill(store, ev.FINISHED, name=name)
     store.update(run_id, summary=store.run(run_id).summary | {"class_names": [name] * CLASSES})
     at = page(reveal="true", **{"box.flexmatch": "FixMatch"})
-    assert (
-        "<b>" not in words(at) and "](" not in words(at) and "$" not in words(at).replace("\\$", "").replace("$z$", "")
-    )
+    ours = re.sub(r"\$z\$|\$\\mathbf\{[-\d.]+\}\$", "", words(at))  # formulas of the page itself
+    assert "<b>" not in ours and "](" not in ours and "$" not in ours.replace("\\$", "")
     assert not at.exception

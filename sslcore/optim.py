@@ -40,6 +40,9 @@ def make_optimizer(model: nn.Module, config: OptimConfig, graph_safe: bool = Fal
     if graph_safe:
         for group in optimizer.param_groups:
             group["lr"] = torch.tensor(config.lr, device=kernels[0].device)
+            if group.get("momentum"):  # torch would leave it unset, and so random, if fp16 overflows in the first step
+                for p in group["params"]:
+                    optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
     return optimizer
 
 

@@ -14,7 +14,7 @@ from sslcore import data, presets
 from sslcore import trainer as trainer_module
 from sslcore.augment import randaugment
 from sslcore.clock import at_most, live_numbers, live_words
-from sslcore.config import METHOD_NAMES, FixMatchConfig, FlexMatchConfig, OptimConfig
+from sslcore.config import METHOD_NAMES, AugmentConfig, FixMatchConfig, FlexMatchConfig, OptimConfig
 from sslcore.ema import Ema
 from sslcore.methods.mixmatch import ramp
 from sslcore.optim import learning_rate
@@ -141,3 +141,12 @@ def test_formulas_of_the_step_agree_in_both_forms(step: int) -> None:
 
 def test_words_that_may_change_need_a_new_capture() -> None:
     assert live_words(FlexMatchConfig()) == ("convex",) and live_words(FixMatchConfig()) == ()
+
+
+def test_a_captured_step_keeps_its_table_of_magnitudes() -> None:
+    """The graph reads the memory of the table that it was captured with, also after hundreds of others were looked at."""
+    shown = AugmentConfig()
+    table = randaugment._magnitude_table(shown, 32, 32, CPU)
+    for k in range(200):
+        randaugment._magnitude_table(AugmentConfig(strength=1 + k / 1000), 32, 32, CPU)
+    assert randaugment._magnitude_table(shown, 32, 32, CPU) is table

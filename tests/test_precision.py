@@ -88,3 +88,21 @@ def test_the_loss_scale_divides_skips_and_adapts() -> None:
     other = LossScale(CPU)
     other.load_state_dict(copy.deepcopy(scale.state_dict()))
     assert float(other.scale) == was / 2
+
+
+def test_an_overflow_in_the_first_step_leaves_nothing_behind() -> None:
+    """The largest scale comes first, so that step overflows often: the momentum must begin with the first good one."""
+    plain, model = net(), net()
+    expected = make_optimizer(plain, OptimConfig(lr=0.1))
+    optimizer, scale = make_optimizer(model, OptimConfig(lr=0.1), graph_safe=True), LossScale(CPU)
+    set_gradients(model, torch.inf)
+    scale.guard(optimizer)
+    optimizer.step()
+    for value in (0.5, -0.25):
+        set_gradients(plain, value)
+        set_gradients(model, value * float(scale.scale))
+        scale.guard(optimizer)
+        expected.step()
+        optimizer.step()
+    for a, b in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a, b)

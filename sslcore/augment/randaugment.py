@@ -63,7 +63,7 @@ def draw_strong(
     return StrongDraw(op, value, u_applied < op_prob, box)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache  # a captured step reads its table as long as it lives, whatever others were asked for since
 def _magnitude_table(config: AugmentConfig, height: int, width: int, device: torch.device) -> Tensor:
     """Return (14, 5 + most values) float32: signed, low and high bound, span, number of values, then the values.
 

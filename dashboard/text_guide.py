@@ -50,6 +50,18 @@ DIAGNOSES = {
         "The method trusts every label, and a class without a right example can't come back. In your own runs: a class with an empty diagonal "
         "and a sure neighbour in the confusion matrix calls for a look at its labelled images."
     ),
+    "break-long-tail": (
+        "MixMatch learns from every guess, and its guesses lean to the classes that have the labels, while the images are others: a class with "
+        "one label is lost. In your own runs: compare how often each class is guessed with how often you expect it, and look at the recall of the rarest."
+    ),
+    "break-wrong-labels": (
+        "Where right labels outnumber wrong ones, images that look alike outvote the error; where they don't, the error is made general. In your "
+        "own runs: a class whose recall falls while the accuracy rises calls for a look at its labels."
+    ),
+    "break-foreign": (
+        "A guess can only name a known class, and a confident one is kept, whatever the image shows. In your own runs: look at the images that are kept "
+        "with a lower confidence than most, and take out what is none of your classes."
+    ),
     "break-mask-by-class": (
         "max_prob[targets_u] picks the confidence of image number 0 to 9, not of the image itself; the right line compares max_prob with "
         "threshold[targets_u]. No error is raised, since class numbers are legal positions. A test against a slow loop finds it at once."

@@ -47,18 +47,18 @@ _LESSON = Preset(
     "images, seeds 0 to 9: with 40 labels FlexMatch 96.1 %, Supervised 89.5 %; with 10 labels 90.6 % and 66.3 %.",
     RunConfig(
         data=DataConfig(source="digits", labels=40),
-        augment=AugmentConfig(strength=1.4, cutout=0.25, fill="black"),
+        augment=AugmentConfig(num_ops=3, strength=1.8, cutout=0.25, fill="black"),
         model=ModelConfig(net="lesson", width=24, bn_momentum=0.05),
         method=FlexMatchConfig(),
-        optim=OptimConfig(lr=0.06, weight_decay=1e-3),
+        optim=OptimConfig(lr=0.05, weight_decay=1e-3),
         # One thread on every machine: the same numbers everywhere. A second one makes a step of a net this small a quarter
         # shorter on an idle machine, and many times longer on a busy one, where the two wait for each other.
-        train=TrainConfig(steps=750, batch=24, ema_decay=0.98, ema_warmup=True, evals=15, threads=1),
+        train=TrainConfig(steps=700, batch=24, ema_decay=0.99, ema_warmup=True, evals=14, threads=1),
     ),
     {
-        "mixmatch": {**_MIXMATCH_ADAM, "method.ramp_steps": 375},
-        "fixmatch": {"method.mu": 5, "method.threshold": 0.9},
-        "flexmatch": {"method.mu": 5, "method.threshold": 0.9},
+        "mixmatch": {**_MIXMATCH_ADAM, "method.ramp_steps": 350, "method.lambda_u": 25.0},
+        "fixmatch": {"method.mu": 5, "method.threshold": 0.8},
+        "flexmatch": {"method.mu": 5, "method.threshold": 0.9, "method.lambda_u": 2.0},
     },
 )
 
@@ -78,8 +78,8 @@ BROKEN: dict[str, Preset] = {
     "break-no-strong-view": _broken(
         "no strong augmentation", "fixmatch", {"augment.preset": "off", "data.labels": 10},
         "Both views are weak, so the target of a kept image is what the model says already: there is little to disagree about and little to "
-        "learn. Look at loss_u, which stays near 0. One seed proves nothing here: with seed 0 it ended at 66 % (93 % with strong views), "
-        "with seed 1 at 88 % (84 %).",
+        "learn. Look at loss_u, which stays near 0. One seed proves nothing here: with seed 0 it ended at 76 % (92 % with strong views), "
+        "with seed 1 at 88 % (87 %).",
     ),
     "break-tau-zero": _broken(
         "tau = 0", "fixmatch", {"method.threshold": 0.0},
@@ -100,6 +100,22 @@ BROKEN: dict[str, Preset] = {
         "a mislabelled seed", "flexmatch", {"data.labels": 10, "data.wrong": 1},
         "One label a class, and one of the ten is wrong on purpose. The error is passed on to the images that look alike: with seed 0 73 % of the "
         "test images were right, and 93 % with all ten labels right. Look at the confusion matrix for a class that is never answered.",
+    ),
+    "break-long-tail": _broken(
+        "long tails that disagree", "mixmatch", {"data.labels": 20, "data.labeled_gamma": 50.0, "data.unlabeled_gamma": 0.02},
+        "Most labels are 0s, most of the unlabelled images are 9s. The guesses lean to what has labels: with seeds 0, 1, 2 MixMatch "
+        "ended at 70, 74, 56 %, Supervised at 73, 83, 65 %. Look at the recall of the 8s: 3, 17, 22 % where Supervised has 64, 92, 61 %.",
+    ),
+    "break-wrong-labels": _broken(
+        "three labels in ten wrong", "mixmatch", {"data.wrong_share": 0.3},
+        "Twelve of forty labels name the next digit. Alike images outvote most of the errors: with seeds 0, 1, 2 MixMatch ended at 72, 73, 78 %, "
+        "Supervised at 62, 54, 63 %. Not everywhere: with seed 0 the recall of the 7s fell from 25 to 3 %. Look at the recall of each class.",
+    ),
+    "break-foreign": _broken(
+        "foreign images in the pool", "fixmatch", {"data.labels": 9, "data.foreign_classes": 7},
+        "Only 0, 1 and 2 are labelled and tested, while 70 % of the unlabelled images are other digits. With easy digits the accuracy doesn't "
+        "suffer (seeds 0, 1, 2: FixMatch 91, 91, 98 %, Supervised 89, 85, 92 %), but at the end 93 to 97 % of the foreign images have a pseudo-label. "
+        "Look at the curve called foreign kept, which no purity counts.",
     ),
     "break-mask-by-class": _broken(
         "mask by class number", "flexmatch", {"method.fault": "mask-by-class-number"},

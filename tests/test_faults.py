@@ -160,6 +160,9 @@ def test_a_broken_preset_is_the_lesson_with_what_its_title_says(name: str) -> No
             "break-lambda-100": {"method.lambda_u": 100.0},
             "break-one-label": {"data.labels": 10},
             "break-wrong-label": {"data.labels": 10, "data.wrong": 1},
+            "break-long-tail": {"data.labels": 20, "data.labeled_gamma": 50.0, "data.unlabeled_gamma": 0.02},
+            "break-wrong-labels": {"data.wrong_share": 0.3},
+            "break-foreign": {"data.labels": 9, "data.foreign_classes": 7},
             "break-mask-by-class": {"method.fault": "mask-by-class-number"},
             "break-mask-rate": {"method.fault": "confidence-as-mask-rate"},
         }[name]

@@ -28,7 +28,8 @@ from sslcore.evaluate import evaluate
 from sslcore.recorder import device_name
 from sslcore.trainer import Trainer
 
-BUDGET = 450.0  # seconds for everything, but for what began before they were over
+BUDGET = 470.0  # seconds for everything
+LONGEST = {"at_once": 120.0, "compiled": 180.0}  # seconds that a section may take: with less left it isn't begun
 PAPER_STEPS = 2**20
 TUTORIAL_STEPS = 20 * 1024
 EQUAL_STEPS = 50  # over which the captured step is held against the plain one
@@ -118,8 +119,8 @@ def run(
         if progress:
             progress(name, k, len(chosen))
         at = time.perf_counter()
-        if at - began > budget:
-            found["errors"][name] = f"left out: the {budget:g} seconds are over"
+        if at - began + LONGEST.get(name, 10.0) > budget:
+            found["errors"][name] = f"left out: {max(0.0, budget - at + began):.0f} of {budget:g} seconds were left"
             continue
         try:
             found[name] = section(bench)

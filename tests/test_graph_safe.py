@@ -22,10 +22,11 @@ from sslcore.trainer import Trainer
 from tests.test_trainer import assert_same
 
 CPU = torch.device("cpu")
-# What reads a number off the device, or makes a shape of what it finds there.
+# What reads a number off the device, makes a shape of what it finds there, or brings numbers over from the host.
 WAITS = {
     "aten::_local_scalar_dense", "aten::item", "aten::nonzero", "aten::masked_select", "aten::bincount", "aten::unique",
-    "aten::_unique2", "aten::unique_consecutive", "aten::equal", "aten::is_nonzero", "aten::repeat_interleave.Tensor",
+    "aten::_unique2", "aten::unique_consecutive", "aten::equal", "aten::is_nonzero", "aten::repeat_interleave",
+    "aten::lift_fresh",
 }  # fmt: skip
 
 
@@ -85,6 +86,12 @@ def test_the_guard_sees_what_cannot_be_captured() -> None:
         trainer.one_step()
     with NoWaiting(), pytest.raises(AssertionError, match="mask"):
         torch.ones(3)[torch.ones(3) > 0]
+    for name, work in {
+        "lift_fresh": lambda: torch.tensor([0.5, 0.29]),
+        "repeat_interleave": lambda: torch.ones(2).repeat_interleave(torch.ones(2, dtype=torch.int64)),
+    }.items():
+        with NoWaiting(), pytest.raises(AssertionError, match=f"{name} waits"):
+            work()
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)

@@ -7,10 +7,11 @@ work of a step is counted by watching one (floating-point operations, bytes in a
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from sslcore import data, presets
+from sslcore import data, kernels, presets
 from sslcore.augment.views import normalize, strong_view, weak_view
 from sslcore.bench import noise
 from sslcore.config import METHOD_NAMES, ConfigError, RunConfig, replace
@@ -128,6 +129,9 @@ def run(
             found["errors"][name] = f"{type(problem).__name__}: {problem}".splitlines()[0][:300]
         found["seconds"][name] = time.perf_counter() - at
         _free(device)
+    found["kernels"] = (
+        kernels.problems[0] if kernels.problems else "built" if device.type == "cuda" else "for CUDA only"
+    )
     found["seconds"]["all"] = time.perf_counter() - began
     if progress:
         progress("done", len(chosen), len(chosen))
@@ -254,13 +258,30 @@ def _methods(bench: Bench) -> list[Row]:
 
 
 def _variants(bench: Bench) -> list[Row]:
-    """FixMatch in each precision, and without a graph."""
+    """FixMatch in each precision, without a graph, and without our own kernels."""
     found = [_time(bench, "fixmatch", train__precision=name) for name in ("fp32", "bf16", "fp16")]
-    return [*found, _time(bench, "fixmatch", train__graph="off")]
+    found.append(_time(bench, "fixmatch", train__graph="off"))
+    for precision in ("bf16", "fp16"):
+        with _without_kernels():
+            found.append(_time(bench, "fixmatch", train__precision=precision) | {"kernels": False})
+    return found
+
+
+@contextlib.contextmanager
+def _without_kernels() -> Iterator[None]:
+    """What is captured inside is made of PyTorch's own operations alone."""
+    kernels.in_use = False
+    try:
+        yield
+    finally:
+        kernels.in_use = True
 
 
 def _augmentation(bench: Bench) -> Row:
-    """FixMatch's views alone, captured: indices, gather, weak and strong views, normalising; and the two views apart."""
+    """FixMatch's views alone, captured: indices, gather, weak and strong views, normalising; and the two views apart.
+
+    `selected`: strong views without our kernel, every operation on every image.
+    """
     trainer = bench.trainer("fixmatch")
     stream, images = trainer.stream, trainer.images
     raw = images.train_images[trainer.stream.unlabeled[: stream.num_u]]
@@ -270,6 +291,7 @@ def _augmentation(bench: Bench) -> Row:
         "weak": lambda: normalize(weak_view(raw, images.flip, generator), stream.mean, stream.std),
         "strong": lambda: normalize(strong_view(raw, images.flip, augment, generator), stream.mean, stream.std),
     }
+    parts["selected"] = parts["strong"]
     stream.draw_ahead()
     row: Row = {"images": trainer.images_per_step}
     for name, part in parts.items():
@@ -278,7 +300,9 @@ def _augmentation(bench: Bench) -> Row:
             stream.row.zero_()  # always the first row, however often it is asked for
             part()
 
-        row[f"{name}_seconds"] = bench.timed(_captured(trainer, work))
+        with _without_kernels() if name == "selected" else contextlib.nullcontext():
+            replay = _captured(trainer, work)
+        row[f"{name}_seconds"] = bench.timed(replay)
     fixmatch = [found for found in bench.found.get("methods", []) if found["method"] == "fixmatch"]
     if fixmatch:
         row["share_of_the_step"] = row["all_seconds"] / fixmatch[0]["seconds_per_step"]
@@ -346,11 +370,8 @@ def _at_once(bench: Bench) -> list[Row]:
 
 
 def _compiled(bench: Bench) -> list[Row]:
-    """FixMatch and Supervised with the net compiled; the first step holds the compiling."""
-    rows = []
-    for method in ("fixmatch", "supervised"):
-        rows.append(_time(bench, method, train__compile=True))
-    return rows
+    """FixMatch with the net compiled; the first step holds the compiling."""
+    return [_time(bench, "fixmatch", train__compile=True)]
 
 
 SECTIONS: dict[str, Callable[[Bench], Any]] = {

@@ -62,7 +62,7 @@ def table(found: dict[str, Any]) -> str:
         if name in found:
             lines += [
                 "",
-                f"{title:18}{'images':>8}{'ms/step':>10}{'images/s':>12}{'host ms':>9}{'GiB':>7}{'first s':>9}  h/2^20  peak  copy",
+                f"{title:20}{'images':>8}{'ms/step':>10}{'images/s':>12}{'host ms':>9}{'GiB':>7}{'first s':>9}  h/2^20  peak  copy",
             ]
             lines += [_line(row) for row in found[name]]
     if "augmentation" in found:
@@ -70,7 +70,7 @@ def table(found: dict[str, Any]) -> str:
         share = f", {row['share_of_the_step']:.1%} of the step" if "share_of_the_step" in row else ""
         lines += ["", (
             f"augmentation of a FixMatch step: {row['all_seconds'] * 1e3:.2f} ms{share} (weak view {row['weak_seconds'] * 1e3:.2f}, "
-            f"strong view {row['strong_seconds'] * 1e3:.2f} ms)"
+            f"strong view {row['strong_seconds'] * 1e3:.2f}, the same with every operation on every image {row['selected_seconds'] * 1e3:.2f} ms)"
         )]  # fmt: skip
     for row in found.get("evaluation", []):
         lines.append(f"evaluation of {row['images']:,} images in {row['precision']}: {row['seconds'] * 1e3:.1f} ms")
@@ -83,15 +83,19 @@ def table(found: dict[str, Any]) -> str:
         else:
             lines.append(f"{row['runs']} x {row['method']:12}{row['told']}")
     lines += [f"{name}: not measured: {told}" for name, told in found["errors"].items()]
-    lines.append(f"in {found['seconds']['all']:.0f} s")
+    lines.append(f"own kernels: {found['kernels']}; in {found['seconds']['all']:.0f} s")
     return "\n".join(lines)
 
 
 def _line(row: Row) -> str:
-    name = f"{row['method']} {row['precision']}" + ("" if row["graph"] else " eager")
+    name = (
+        f"{row['method']} {row['precision']}"
+        + ("" if row["graph"] else " eager")
+        + ("" if row.get("kernels", True) else " torch")
+    )
     memory = row.get("peak_memory_bytes", 0) / 2**30
     shares = "".join(f"{row[key]:6.1%}" for key in ("share_of_bf16_peak", "share_of_copy_bandwidth") if key in row)
     return (
-        f"{name:18}{row['images_per_step']:8}{row['seconds_per_step'] * 1e3:10.2f}{row['images_per_s']:12,.0f}"
+        f"{name:20}{row['images_per_step']:8}{row['seconds_per_step'] * 1e3:10.2f}{row['images_per_s']:12,.0f}"
         f"{row['host_seconds_per_step'] * 1e3:9.2f}{memory:7.2f}{row['first_step_seconds']:9.1f}{row['hours_for_2^20_steps']:8.2f}{shares}"
     )

@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from sslcore import data, presets
-from sslcore.config import METHOD_NAMES
+from sslcore import data, kernels, presets
+from sslcore.augment import strong_kernel
+from sslcore.augment.randaugment import StrongDraw, apply_strong, draw_strong
+from sslcore.config import METHOD_NAMES, AugmentConfig
+from sslcore.models.norm import BatchNorm
+from sslcore.models.norm_kernels import FORMATS, fits
 from sslcore.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -32,6 +37,68 @@ def make(method: str, **settings: Any) -> Trainer:
 
 def losses(trainer: Trainer, steps: int) -> list[float]:
     return [trainer.train_step()[0].loss.item() for _ in range(steps)]
+
+
+@pytest.mark.parametrize("preset", ["paper", "google", "kekmodel"])
+@pytest.mark.parametrize(
+    "shape", [(448, 32, 32, 3), (300, 16, 16, 1), (300, 33, 20, 3), (300, 2, 5, 1), (50, 80, 80, 3)]
+)
+def test_the_strong_kernel_equals_its_twins(shape: tuple[int, ...], preset: str) -> None:
+    batch, height, width, _ = shape
+    generator = torch.Generator(CUDA).manual_seed(0)
+    for settings in ({}, {"strength": 1.7, "num_ops": 3, "fill": "black"}):
+        config = AugmentConfig(preset=preset, **settings)
+        images = torch.randint(0, 256, shape, generator=generator, device=CUDA, dtype=torch.uint8)
+        images[::3] = images[::3] // 64 * 3 + 90  # few levels
+        images[1::3] = images[1::3, :1, :1]  # a single one
+        draw = draw_strong(batch, height, width, config, generator, CUDA)
+        assert strong_kernel.fits(images)
+        got = apply_strong(images, draw, config)
+        on_cpu = StrongDraw(*(each.cpu() for each in draw))
+        assert got.cpu().equal(apply_strong(images.cpu(), on_cpu, config))
+        kernels.in_use = False
+        selected = apply_strong(images, draw, config)
+        kernels.in_use = True
+        assert got.equal(selected)
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("shape", [(960, 32, 32, 32), (64, 128, 8, 8), (5, 16, 3, 7), (2, 256, 1, 1), (448, 8, 4, 4)])
+def test_the_norm_kernels_equal_their_twin(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    """Against float64, forward and backward, with means far from zero; the running statistics move alike."""
+    generator = torch.Generator(CUDA).manual_seed(0)
+    channels = shape[1]
+    offset = torch.linspace(-9, 9, channels, device=CUDA)[:, None, None]
+    x = (torch.randn(shape, generator=generator, device=CUDA) + offset).to(dtype, memory_format=torch.channels_last)
+    dy = torch.randn(shape, generator=generator, device=CUDA).to(dtype, memory_format=torch.channels_last)
+    norm = BatchNorm(channels, momentum=0.3).to(CUDA)
+    with torch.no_grad():
+        norm.weight.uniform_(0.5, 2, generator=generator)
+        norm.bias.uniform_(-1, 1, generator=generator)
+    assert fits(x)
+    twin = copy.deepcopy(norm).double()
+    wide, near = x.double().requires_grad_(), x.clone().requires_grad_()
+    expected = F.leaky_relu(
+        F.batch_norm(wide, twin.running_mean, twin.running_var, twin.weight, twin.bias, True, 0.3, norm.eps), 0.1
+    )
+    expected.backward(dy.double())
+    for _ in range(2):  # what the blocks count in must be zero again
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1)
+        near.grad = norm.weight.grad = norm.bias.grad = None
+        got = norm(near, 0.1)
+        got.backward(dy)
+    digits = 2**-8 if dtype == torch.bfloat16 else 2**-10
+    torch.testing.assert_close(got.double(), expected, rtol=digits, atol=1e-4)
+    # Where a value lies at the bend of LeakyReLU, float64 may see it on the other side.
+    far = (wide.grad - near.grad.double()).abs() > digits * wide.grad.abs() + 1e-4  # type: ignore[union-attr]
+    assert far.double().mean() < 1e-4
+    for name in ("running_mean", "running_var"):
+        torch.testing.assert_close(getattr(norm, name).double(), getattr(twin, name), rtol=1e-4, atol=1e-4)
+    for ours, theirs in ((norm.weight, twin.weight), (norm.bias, twin.bias)):
+        assert ours.grad is not None and theirs.grad is not None
+        scale = float(theirs.grad.abs().max())
+        torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=1e-3, atol=1e-4 * scale + 1e-3)
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)
@@ -85,7 +152,7 @@ def test_several_runs_on_streams_of_their_own_have_the_numbers_they_have_alone()
             with trainer.at_work(join=False):
                 last[k] = trainer.train_step()[0].loss
     torch.cuda.synchronize()
-    assert [float(last[k]) for k in range(4)] == pytest.approx(alone, rel=1e-4)
+    assert [float(last[k].detach()) for k in range(4)] == pytest.approx(alone, rel=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

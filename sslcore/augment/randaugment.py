@@ -1,10 +1,11 @@
 """RandAugment and cutout, as FixMatch uses them: chance in `draw_strong`, arithmetic in `apply_strong`.
 
 N operations are drawn for each image, uniformly and with replacement, each with its own magnitude and sign and each
-applied with probability p; then one square is cut out (arXiv:2001.07685, 2.3 and appendix). Two ways through the
+applied with probability p; then one square is cut out (arXiv:2001.07685, 2.3 and appendix). Three ways through the
 arithmetic give the same bytes: on a CPU the images are grouped by operation and each operation sees only its own
-images; elsewhere every image passes through everything with neutral values, without a shape that depends on the data
-or a wait for the device, so that it fits in a CUDA graph (after one call outside, which makes the constants).
+images; an NVIDIA GPU has a kernel for it (`strong_kernel.py`); elsewhere every image passes through everything with
+neutral values. The latter two have no shape that depends on the data and never wait for the device, so they fit in a
+CUDA graph (after one call outside, which makes the constants).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sslcore.augment.magnitudes import FILLS, PRESETS, Range, legal, magnitude_a
 from sslcore.augment.moves import MOVE_NAMES, inverse_maps, warp
 from sslcore.augment.numbers import LEVELS
 from sslcore.augment.ops import BLENDS, IDENTITY, MOVES, NO_CHANGE, OP_NAMES, OPS, POSTERIZE, REMAPS, SOLARIZE
+from sslcore.augment.strong_kernel import apply_in_shared_memory, fits
 from sslcore.config import AugmentConfig
 
 _COLUMNS = 5  # columns of the magnitude table before the values
@@ -106,6 +108,8 @@ def apply_strong(images: Tensor, draw: StrongDraw, config: AugmentConfig) -> Ten
         return images
     frame_fill = preset.frame_fill if config.fill is None else FILLS[config.fill]
     cutout_fill = preset.cutout_fill if config.fill is None else FILLS[config.fill]
+    if fits(images):
+        return apply_in_shared_memory(images, draw, frame_fill, cutout_fill)
     apply_ops = apply_grouped if images.device.type == "cpu" else apply_selected
     return cut_out(apply_ops(images, draw, frame_fill), draw.box, cutout_fill)
 

@@ -44,5 +44,5 @@ class LessonNet(nn.Module):
             x = conv(x)
             if k < len(self.convs) - 1:
                 x = F.max_pool2d(x, 2)  # before the norm and the activation, which then have a quarter of the work
-            x = F.leaky_relu(norm(x), SLOPE)
+            x = norm(x, SLOPE)
         return x.mean(dim=(2, 3), dtype=torch.float32)

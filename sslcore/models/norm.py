@@ -13,9 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sslcore.models.norm_kernels import NormLeaky, fits
+
 
 class BatchNorm(nn.Module):
-    """Normalise (B, C, H, W) over B, H, W. `momentum` = share of the new batch in the running statistics (PyTorch's sense)."""
+    """Normalise (B, C, H, W) over B, H, W; `slope`: of a LeakyReLU after it.
+
+    `momentum` = share of the new batch in the running statistics (PyTorch's sense).
+    """
 
     running_mean: Tensor
     running_var: Tensor
@@ -23,15 +28,23 @@ class BatchNorm(nn.Module):
     def __init__(self, channels: int, momentum: float, eps: float = 1e-3) -> None:
         super().__init__()
         self.momentum, self.eps, self.track = momentum, eps, True
+        self.ended: Tensor | None = None  # what the kernels count in
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, slope: float = 1.0) -> Tensor:
         keep = self.track or not self.training
+        if self.training and fits(x):
+            if self.ended is None:
+                self.ended = torch.zeros(1, dtype=torch.int32, device=x.device)
+            statistics = (self.running_mean, self.running_var, self.ended, keep, self.momentum, self.eps)
+            out: Tensor = NormLeaky.apply(x, self.weight, self.bias, *statistics, slope)
+            return out
         mean, var = (self.running_mean, self.running_var) if keep else (None, None)
-        return F.batch_norm(x, mean, var, self.weight, self.bias, self.training, self.momentum, self.eps)
+        normal = F.batch_norm(x, mean, var, self.weight, self.bias, self.training, self.momentum, self.eps)
+        return normal if slope == 1 else F.leaky_relu(normal, slope)
 
 
 @contextmanager

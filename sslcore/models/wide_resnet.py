@@ -8,7 +8,6 @@ LeakyReLU 0.1, BatchNorm eps 1e-3, convolutions without bias (the TensorFlow cod
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslcore.models.norm import BatchNorm, init_convolution, init_linear
@@ -33,11 +32,11 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.leaky_relu(self.bn1(x), SLOPE)
+        out = self.bn1(x, SLOPE)
         if self.activate_before_residual:
             x = out
         out = self.conv1(out)
-        out = self.conv2(F.leaky_relu(self.bn2(out), SLOPE))
+        out = self.conv2(self.bn2(out, SLOPE))
         return out + (x if self.shortcut is None else self.shortcut(x))
 
 
@@ -73,4 +72,4 @@ class WideResNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Return what the last layer reads, (B, 64 * widen_factor)."""
-        return F.leaky_relu(self.bn(self.blocks(self.stem(x))), SLOPE).mean(dim=(2, 3), dtype=torch.float32)
+        return self.bn(self.blocks(self.stem(x)), SLOPE).mean(dim=(2, 3), dtype=torch.float32)

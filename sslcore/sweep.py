@@ -82,7 +82,8 @@ def cells(plan: Plan) -> list[Cell]:
         if not values:
             raise ConfigError(f"{name} must name at least one, got none")
         if len(set(values)) != len(values):
-            raise ConfigError(f"{name} must not repeat itself, got {', '.join(map(str, values))}")
+            twice = next(value for k, value in enumerate(values) if value in values[:k])
+            raise ConfigError(f"{name} must not repeat itself, got {str(twice)[:80]} twice")
     count = len(plan.methods) * len(plan.labels) * len(plan.seeds)
     if count > MOST_CELLS:
         raise ConfigError(f"a sweep must have at most {MOST_CELLS:,} runs, got {count:,}; use fewer labels or seeds")

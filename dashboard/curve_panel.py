@@ -10,7 +10,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import curve_charts, curve_queries, queries, text
+from dashboard import curve_charts, curve_queries, queries, text, text_images
 from dashboard import text_curves as words
 from dashboard.compare_panel import STYLE
 from dashboard.curve_grid import curve_grid, rows
@@ -123,6 +123,19 @@ def draw_curve(now: Look, reading: Reading) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{words.NUMBERS}**")
         st.html(table(now))
+        _ask_best(now)
+
+
+def _ask_best(now: Look) -> None:
+    """Where to go on from a curve: the best run answers about a person's own pictures."""
+    chosen = curve.best(now.found)
+    if chosen is None:
+        return
+    run, by = chosen
+    st.page_link(
+        "views/runs.py", label=words.ask_best(run.method, run.labels, run.seed), icon=":material/image_search:", help=words.ASK_BEST[by],
+        query_params={"select": run.id, "ask": text_images.ASK["pictures"]},
+    )  # fmt: skip
 
 
 def told_with(now: Look) -> str:

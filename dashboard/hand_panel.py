@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import images as pictures
 from dashboard import own_images, text
 from dashboard import text_images as words
+from dashboard.curve_panel import html_table
 from dashboard.image_strip import Cell, image_strip
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ def show(images: ImageSet, size: int) -> None:
     with st.container(border=True, key="card_hand"):
         st.markdown(f"**{words.HAND_TITLE}**", help=words.HAND_HONEST)
         st.caption(words.HAND_TEXT)
+        with st.expander(words.WORTH_TITLE, icon=":material/balance:"):
+            st.markdown(words.WORTH_TEXT)
+            st.html(html_table(words.WORTH_HEAD, words.WORTH))
+            st.markdown(words.WORTH_SAYS)
+            st.code(words.WORTH_COMMAND, language="bash", wrap_lines=True)
         hand, problem = own_images.read_hand(st.query_params.get(HAND, ""))
         if problem:
             st.warning(text.escape(problem), icon=":material/link_off:")

@@ -62,6 +62,11 @@ BESIDE = "Beside it"
 BESIDE_HELP = "Published numbers on CIFAR-10, drawn thin and dotted, with their deviation where one was published."
 BESIDE_SOURCES = "Sources and budgets"
 
+ASK_BEST = {  # which accuracy chose the run -> what to know about that
+    "best_val_accuracy": "The finished run with the highest accuracy on the validation images.",
+    "test_accuracy": "The finished run with the highest accuracy on the test images. It was chosen by that number, so expect a little less on new pictures.",
+}
+
 CLASSES_TEXT = (
     "Recall of one method minus that of the other, class by class, within each seed: both had the same labelled images. Bar: mean over the seeds; "
     "whisker: standard deviation; dots: single seeds. Right of 0 the first is better."
@@ -132,3 +137,7 @@ def seeds(numbers: Sequence[int]) -> str:
 
 def ranged(labels: Sequence[int]) -> str:
     return f"{labels[0]:,}" if len(labels) == 1 else f"{min(labels):,} to {max(labels):,}"
+
+
+def ask_best(name: str, labels: int, seed: int) -> str:
+    return f"Ask the best run about your pictures: {method(name)}, {text.plural(labels, 'label')}, seed {seed}"

@@ -36,12 +36,30 @@ TO_CURVES = "How many labels do these images need?"
 HAND_TITLE = "Choose the labelled images"
 HAND_TEXT = (
     "A run usually labels images at random within each class. Here you choose them: click the pictures you would label. "
-    "With one or four labels a class the choice can move the accuracy more than the method does."
+    "With one label a class the choice can move the accuracy more than the method does."
 )
 HAND_HONEST = (
     "Choosing class by class uses the labels of all the images, as any person does who looks for a good example. "
     "**Typical**: nearest to the mean of the class, on the principal axes of the pixels; **outliers**: farthest from it."
 )
+WORTH_TITLE = "What the choice is worth"
+WORTH_TEXT = "The digits lesson, accuracy on 360 test images, mean and standard deviation over seeds 0 to 4:"
+WORTH_HEAD = ("labels a class", "choice", "Supervised", "MixMatch", "FixMatch", "FlexMatch")
+WORTH = (  # measured with the command below, once for each choice
+    ("1", "random", "66.8 \u00b1 4.5 %", "86.8 \u00b1 7.5 %", "84.4 \u00b1 6.1 %", "88.9 \u00b1 7.2 %"),
+    ("1", "typical", "81.1 \u00b1 1.6 %", "92.5 \u00b1 0.2 %", "92.2 \u00b1 0.9 %", "93.1 \u00b1 0.5 %"),
+    ("1", "outliers", "36.1 \u00b1 6.0 %", "51.7 \u00b1 5.6 %", "47.3 \u00b1 6.7 %", "52.8 \u00b1 7.9 %"),
+    ("4", "random", "89.4 \u00b1 1.7 %", "95.7 \u00b1 0.5 %", "95.4 \u00b1 1.0 %", "96.4 \u00b1 1.1 %"),
+    ("4", "typical", "88.1 \u00b1 1.1 %", "92.2 \u00b1 0.3 %", "92.6 \u00b1 0.3 %", "93.3 \u00b1 0.3 %"),
+    ("4", "outliers", "68.9 \u00b1 2.5 %", "87.6 \u00b1 1.1 %", "86.8 \u00b1 0.6 %", "86.7 \u00b1 2.5 %"),
+)
+WORTH_SAYS = (
+    "With one label a class the choice decides: from outliers to typical ones every method gains 40 to 45 points, while for one choice the "
+    "methods lie 12 to 22 points apart. With four the choice is worth 8 to 10 points to the three semi-supervised methods, which lie 1 point "
+    "apart, and 21 to Supervised; and typical ones are worse than random ones by 1 to 3 points: they are too much alike. Typical ones and "
+    "outliers are the same images for every seed, so their spread leaves out the luck of the draw."
+)
+WORTH_COMMAND = "python -m sslcore sweep --preset digits-lesson --labels 10,40 --seeds 0-4 --set data.pick=typical"
 BEGIN = {"typical": "The most typical", "outliers": "Outliers", "random": "Random ones"}
 BEGIN_LABEL = "Begin with"
 EACH_LABEL = "of each class"

@@ -86,6 +86,18 @@ def points(cells: Sequence[Cell], found: Mapping[str, ev.Run]) -> list[Point]:
     ]  # fmt: skip
 
 
+def best(found: Mapping[str, ev.Run]) -> tuple[ev.Run, str] | None:
+    """Return the finished run to go on with and the name of the accuracy that chose it; None while none has finished.
+
+    The highest on validation where every finished run has a validation part, else the highest on test: that number then
+    flatters the run it chose, and whoever shows it says so.
+    """
+    ended = [run for run in found.values() if run.state == ev.FINISHED and run.summary.get("test_accuracy") is not None]
+    judged = ended and all(run.summary.get("best_val_accuracy") is not None for run in ended)
+    name = "best_val_accuracy" if judged else "test_accuracy"
+    return (max(ended, key=lambda run: run.summary[name]), name) if ended else None
+
+
 def labels_for(curve: Sequence[Point], accuracy: float, shift: float = 0.0) -> Reading | None:
     """Return the smallest count at which `curve` (one method, by count) reaches `accuracy`; None of an empty curve.
 

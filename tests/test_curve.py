@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
 from sslcore import curve
+from sslcore import events as ev
 from sslcore.curve import Point, Reading
 
 
@@ -78,3 +80,18 @@ def test_one_seed_has_no_spread() -> None:
     point = Point("fixmatch", 10, (0.5,), 1.0)
     assert point.sd is None and point.error == 0 and point.mean == 0.5
     assert "n 1" in curve.table([point]) and "+-" not in curve.table([point])
+
+
+def test_the_best_run_is_chosen_on_validation_only_where_every_run_has_one() -> None:
+    def ended(run_id: str, test: float, val: float | None = None, state: str = ev.FINISHED) -> ev.Run:
+        values: dict[str, Any] = dict.fromkeys(ev.Run.__dataclass_fields__, None)
+        return ev.Run(
+            **values | {"id": run_id, "state": state, "summary": {"test_accuracy": test, "best_val_accuracy": val}}
+        )
+
+    runs = [ended("a", 0.7, 0.9), ended("b", 0.8, 0.6), ended("c", 0.99, 0.99, ev.RUNNING)]
+    found = curve.best({run.id: run for run in runs})
+    assert found is not None and (found[0].id, found[1]) == ("a", "best_val_accuracy")
+    found = curve.best({run.id: run for run in [*runs, ended("d", 0.75)]})
+    assert found is not None and (found[0].id, found[1]) == ("b", "test_accuracy")
+    assert curve.best({"c": runs[2]}) is None

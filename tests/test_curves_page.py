@@ -136,6 +136,9 @@ def test_points_table_and_readings_stand_on_the_page(store: Store) -> None:
         [[runs["flexmatch", 10, 0], "finished"], [runs["flexmatch", 10, 1], "finished"]],
         [["", "missing"], ["", "missing"]],
     ]
+    link = next(part.proto for part in at.get("page_link") if part.proto.label.startswith("Ask the best run"))
+    assert link.label.endswith(": Supervised, 40 labels, seed 0") and link.help == words.ASK_BEST["test_accuracy"]
+    assert runs["supervised", 40, 0] in link.query_string and "ask=Your+pictures" in link.query_string
     figure = sent(at, "label_curve")
     mean = next(trace for trace in figure["data"] if trace["name"] == "Supervised")
     assert mean["x"] == [10, 40] and mean["y"] == pytest.approx([0.6, 0.9])

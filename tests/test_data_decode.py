@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -197,3 +198,10 @@ def test_bad_files_are_reported_not_raised(tmp_path: Path, monkeypatch: pytest.M
 
 def test_eps_is_not_even_tried(tmp_path: Path) -> None:
     assert "EPS" not in module.formats() and {"JPEG", "PNG", "GIF", "WEBP", "TIFF"} <= set(module.formats())
+
+
+def test_a_broken_number_is_refused_without_a_warning() -> None:
+    signalling = np.full((8, 8), 0x7FA00000, np.uint32).view(np.float32)
+    with warnings.catch_warnings(), pytest.raises(ValueError, match="no numbers"):
+        warnings.simplefilter("error")
+        module.to_grey(signalling)

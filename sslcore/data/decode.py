@@ -70,7 +70,8 @@ def to_grey(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     Whole numbers within 16 bits keep the scale of their type (/ 257), fractions within [0, 1] theirs (x 255); anything
     else has no scale of its own and is stretched from its darkest to its brightest pixel.
     """
-    wide = values.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a broken file's NaN may be a signalling one; it is refused in words below
+        wide = values.astype(np.float64)
     low, high = float(wide.min()), float(wide.max())
     if not np.isfinite(high - low):
         raise ValueError("pixels that are no numbers")

@@ -212,10 +212,13 @@ def _work(bench: Bench, method: str) -> Row:
         with FlopCounterMode(display=False) as flops:
             trainer.one_step()
         trainer.stream.draw_ahead()
+        kernels.started = []
         with _Bytes() as moved:
             trainer.one_step()
+        own, kernels.started = kernels.started, None
     bench.wait()
-    return {"flops": flops.get_total_flops(), "bytes": moved.total, "operations": moved.operations}
+    operations = moved.operations + len(own)
+    return {"flops": flops.get_total_flops(), "bytes": moved.total + sum(own), "operations": operations}
 
 
 def _time(bench: Bench, method: str, **settings: Any) -> Row:

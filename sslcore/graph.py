@@ -9,6 +9,7 @@ evaluation, checkpoints.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -76,6 +77,11 @@ class GpuSteps:
         place.record()
         self.count += 1
         return taken
+
+    def room(self) -> int:
+        """Return how many steps can be taken without waiting for one that was taken before."""
+        places = (self.places[(self.count + k) % LEAD] for k in range(LEAD))
+        return sum(1 for _ in itertools.takewhile(lambda place: place.query(), places))
 
     def capture(self, graph: torch.cuda.CUDAGraph, work: Callable[[], Result]) -> Result:
         """Capture work on the run's stream; what it returns is where each replay leaves its results."""

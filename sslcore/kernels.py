@@ -15,6 +15,7 @@ from torch import Tensor
 
 in_use = True  # False: the twins do it all, to be compared with
 problems: list[str] = []  # why kernels could not be made here
+started: list[int] | None = None  # a list, for a bench: the bytes of the tensors of every kernel that is started
 
 
 class KernelError(RuntimeError):
@@ -32,6 +33,8 @@ class Kernel:
         self._function, self._driver = function, driver
 
     def __call__(self, blocks: int, threads: int, *arguments: Tensor | int | float, shared_bytes: int = 0) -> None:
+        if started is not None:
+            started.append(sum(each.numel() * each.element_size() for each in arguments if isinstance(each, Tensor)))
         values = [_as_c(argument) for argument in arguments]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
         stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)

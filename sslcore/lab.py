@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 EXIT_WAIT = 3.0  # seconds for the step in hand when the process ends
 TURN = 4  # steps that a run of a race takes before the next one has its turn
+IDLE = 0.0005  # seconds between two looks whether the GPU has room for a step of any run
 NICENESS = 5  # of the trainer's threads under a page: the server must answer while they use every core
 
 
@@ -162,11 +163,20 @@ class Lab:
             free = self.at_once - len(going)
             beside = self.store.waiting(race) if race else self.store.waiting()[:free] if free > 0 else []
             going |= {each: None for each in beside if self._take(each)}
-            for each in list(going):
-                going[each], state, error = self._turn(each, going[each], TURN if race or self.at_once > 1 else None)
+            idle = True
+            for each, stay in list(going.items()):
+                # In a race all take as many steps; else each as many as the GPU has room for, so that short ones end soon.
+                room = stay.room() if stay and not race and len(going) > 1 else None
+                if room == 0:
+                    continue
+                idle = False
+                turn = (room or TURN) if race or self.at_once > 1 else None
+                going[each], state, error = self._turn(each, stay, turn)
                 if state is not None:
                     del going[each]
                     self._rest(each, state, error)
+            if idle:
+                time.sleep(IDLE)
         _free_memory()
 
     def _take(self, run_id: str) -> bool:

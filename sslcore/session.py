@@ -53,6 +53,10 @@ class Stay:
         self.recorder.begin()
         self.recorder.rest()
 
+    def room(self) -> int | None:
+        """Return how many steps can be taken without waiting for the GPU; None where there is none."""
+        return self.trainer.gpu.room() if self.trainer.gpu else None
+
     def advance(self, leave_now: threading.Event, steps: int | None = None) -> str | None:
         """Take `steps` steps, or all that are left, in the calling thread; return the state in which the run is left, None to go on.
 

@@ -341,7 +341,7 @@ def test_a_cuda_graph_gives_the_bytes_of_the_cpu(preset: str) -> None:
     graph = torch.cuda.CUDAGraph()
     graph.register_generator_state(generator)
     with torch.cuda.graph(graph):
-        drawn = draw_strong(len(images), 32, 32, config, generator, "cuda")
+        drawn = draw_strong(len(images), 32, 32, config, generator, on_gpu.device)  # its constants were made above
         views = apply_strong(on_gpu, drawn, config)
     seen = []
     for _ in range(2):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import itertools
 import json
 import os
 import shlex
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sslcore import bench_gpu_told, presets, sweep, sweep_plans, sweep_run
+from sslcore import bench_gpu_told, presets, session, sweep, sweep_plans, sweep_run
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.config import ConfigError
@@ -288,6 +289,32 @@ def test_cells_that_share_a_device_have_the_numbers_that_each_has_alone(tmp_path
         overlap = store.run(order[1]).started < ends[order[0]]  # type: ignore[operator]
         assert overlap == (at_once > 1), "three of them take their steps in turn"
     assert shas[0] == shas[1] and len(set(shas[0].values())) == 4
+
+
+def test_a_run_that_shares_a_gpu_takes_the_steps_that_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = sweep.Plan("smoke", ("supervised", "fixmatch"), (10,), settings={"train.steps": 24, "train.threads": 1})
+    looks = itertools.cycle([0, 1])
+    taken: list[tuple[str, int | None, int]] = []
+    advance = session.Stay.advance
+
+    def watched(stay: session.Stay, leave_now: threading.Event, steps: int | None = None) -> str | None:
+        taken.append((stay.trainer.config.method.name, steps, stay.trainer.step))
+        return advance(stay, leave_now, steps)
+
+    def room(stay: session.Stay) -> int:
+        return 6 if stay.trainer.config.method.name == "supervised" else next(looks)
+
+    monkeypatch.setattr(session.Stay, "room", room)
+    monkeypatch.setattr(session.Stay, "advance", watched)
+    sweep_run.train_cells(tmp_path, sweep.cells(plan), "smoke", False, 2)
+    both = [(name, steps) for name, steps, step in taken if step > 0]
+    assert {steps for name, steps in both if name == "supervised"} == {6}
+    last = max(k for k, (name, _) in enumerate(both) if name == "supervised")
+    slow = [steps for name, steps in both[:last] if name == "fixmatch"]
+    assert set(slow) == {1} and len(slow) <= 3, "every other time there was no room, and nobody waited for it"
+    assert {run.state for run in Store(tmp_path).runs()} == {ev.FINISHED}
 
 
 def test_how_many_share_a_gpu_is_what_was_measured_on_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

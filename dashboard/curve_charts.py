@@ -16,6 +16,8 @@ from sslcore.per_class import Difference
 from sslcore.published import GROUPS, Series
 
 SYMBOLS = {"supervised": "square", "mixmatch": "diamond", "fixmatch": "triangle-up", "flexmatch": "circle"}
+BY = {"tutorial": "tutorial", "papers": "paper", "recorded": "recorded"}  # whose numbers, in the legend
+MARK = {"tutorial": "x-thin-open", "papers": "{}-open", "recorded": "{}-open-dot"}  # around the method's own symbol
 APART = 1.45  # two labels of the axis are at least this factor apart
 MOST_CLASSES = 20  # of many the lowest and the highest differences
 
@@ -85,7 +87,7 @@ def hover(point: Point) -> str:
 
 def _published(series: Series) -> figures.Figure:
     color = theme.METHOD_COLORS.get(series.method, theme.TEXT)
-    label = f"{METHODS.get(series.method, series.method)}, {'tutorial' if series.group == 'tutorial' else 'paper'}"
+    label = f"{METHODS.get(series.method, series.method)}, {BY[series.group]}"
     sds = [place.sd or 0.0 for place in series.places]
     told = [
         f"<b>{label}</b>, {place.labels:,} labels<br>{percent(place.accuracy)}{f' +- {100 * place.sd:.2f}' if place.sd is not None else ''}"
@@ -96,7 +98,7 @@ def _published(series: Series) -> figures.Figure:
         "type": "scatter", "mode": "lines+markers", "name": label, "x": [place.labels for place in series.places],
         "y": [place.accuracy for place in series.places], "opacity": 0.75,
         "line": {"color": color, "dash": "dot", "width": 1.4},
-        "marker": {"color": color, "size": 9, "symbol": f"{SYMBOLS.get(series.method, 'circle')}-open" if series.group == "papers" else "x-thin-open"},
+        "marker": {"color": color, "size": 9, "symbol": MARK[series.group].format(SYMBOLS.get(series.method, "circle"))},
         "error_y": {"type": "data", "array": sds, "visible": any(sds), "color": color, "thickness": 1, "width": 4},
         "customdata": told, "hovertemplate": "%{customdata}<extra></extra>", "meta": f"{label} ({GROUPS[series.group]})",
     }  # fmt: skip

@@ -10,13 +10,13 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import curve_charts, curve_queries, queries, text, text_images
+from dashboard import curve_charts, curve_queries, queries, text, text_images, widgets
 from dashboard import text_curves as words
 from dashboard.compare_panel import STYLE
 from dashboard.curve_grid import curve_grid, rows
 from dashboard.curve_queries import Look
 from dashboard.live_chart import encode, live_chart
-from sslcore import curve, per_class, published, report_sweep, sweep
+from sslcore import curve, per_class, published, recordings, report_sweep, sweep
 from sslcore.curve import Point
 from sslcore.sweep import Plan
 
@@ -217,6 +217,17 @@ def sources(beside: Sequence[published.Series]) -> None:
                 f"- **{words.method(one.method)}**: {text.escape(one.source)}; {one.steps:,} steps; {text.escape(one.told)}" for one in beside
             )
         )  # fmt: skip
+
+        if any(one.group == "recorded" for one in beside):
+            st.button(words.OPEN_RECORDED, key="open_recorded", help=words.OPEN_RECORDED_HELP, on_click=_take_in)
+
+
+def _take_in() -> None:
+    def work() -> None:
+        taken = recordings.take_in(queries.store())
+        st.toast(words.RECORDED_TAKEN.format(len(taken)), icon=":material/check_circle:")
+
+    widgets.attempt(work)
 
 
 def class_controls(plan: Plan) -> tuple[str, str, int]:

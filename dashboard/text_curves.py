@@ -59,8 +59,14 @@ NUMBERS = "Mean accuracy, standard deviation and number of seeds"
 EQUAL_NONE = "It is told once the chosen method has ended with this count, and the other one with any."
 
 BESIDE = "Beside it"
-BESIDE_HELP = "Published numbers on CIFAR-10, drawn thin and dotted, with their deviation where one was published."
+BESIDE_HELP = (
+    "Published numbers on CIFAR-10, drawn thin and dotted, with their deviation where one was published; and runs of this program that were "
+    "recorded on a GPU."
+)
 BESIDE_SOURCES = "Sources and budgets"
+OPEN_RECORDED = "Take the recorded runs into this folder"
+OPEN_RECORDED_HELP = "Their metrics, thresholds and keyframes then show on every page. Their weights aren't part of it, so they can't be resumed."
+RECORDED_TAKEN = "{} recorded runs are in this folder: see the Runs page, and the Time machine"
 
 ASK_BEST = {  # which accuracy chose the run -> what to know about that
     "best_val_accuracy": "The finished run with the highest accuracy on the validation images.",

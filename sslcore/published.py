@@ -1,13 +1,15 @@
-"""Numbers of others on CIFAR-10, to be laid beside a sweep: the tutorial's table and the papers'. Each with its source and budget.
+"""Numbers on CIFAR-10 to be laid beside a sweep: the tutorial's table, the papers', and our own recorded runs. Each with its source and budget.
 
-All with WRN-28-2. They are no measurement of ours, and nothing here is compared without saying where budgets differ.
+All with WRN-28-2. Nothing here is compared without saying where budgets differ. What is recorded is read from the recordings.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sslcore import recordings
 from sslcore.config import RunConfig
 
 PAPER_STEPS = 2**20
@@ -35,7 +37,11 @@ class Series:
     places: tuple[Place, ...]
 
 
-GROUPS = {"tutorial": "The tutorial's table", "papers": "The papers' numbers"}
+GROUPS = {
+    "tutorial": "The tutorial's table",
+    "papers": "The papers' numbers",
+    "recorded": "Recorded with this program",
+}
 TUTORIAL_STEPS = 20 * 1024
 _COUNTS = (500, 2000, 10_000, 15_000, 20_000)
 _TABLE = {  # percent
@@ -80,7 +86,21 @@ SERIES: tuple[Series, ...] = (
 
 def series(groups: Sequence[str], methods: Sequence[str]) -> list[Series]:
     """Return what is known of these methods from these groups."""
-    return [one for one in SERIES if one.group in groups and one.method in methods]
+    known = [*SERIES, *(_recorded() if "recorded" in groups else ())]
+    return [one for one in known if one.group in groups and one.method in methods]
+
+
+@functools.cache
+def _recorded() -> tuple[Series, ...]:
+    made = []
+    for one in recordings.found():
+        run, summary = one.run, one.run["summary"]
+        early = "" if one.finished else f", stopped at step {run['step']:,}: the last evaluation before it"
+        told = f"one run, seed {run['seed']}, in {summary['precision']}{early}; averaged weights"
+        source = f"recorded on an {summary['device_name']} on {summary['title']}, which is not CIFAR-10 itself"
+        place = Place(run["labels"], summary["test_accuracy"])
+        made.append(Series("recorded", run["method"], source, run["steps"], told, (place,)))
+    return tuple(made)
 
 
 def caveats(shown: Sequence[Series], config: RunConfig) -> list[str]:

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import curve_charts, curve_form, curve_grid, curve_panel, curve_queries, queries, theme
 from dashboard import text_curves as words
-from sslcore import curve, keyframes, presets, published, sweep, sweep_plans, sweep_run
+from sslcore import curve, keyframes, presets, published, recordings, sweep, sweep_plans, sweep_run
 from sslcore import events as ev
 from sslcore.curve import Point
 from sslcore.lab import Lab
@@ -240,6 +240,20 @@ def test_published_numbers_come_with_their_warnings(store: Store) -> None:
     assert "2110.08263" in said(at).replace("\\", "") and "one run each" in said(at)
     names = [trace.get("name") for trace in sent(at, "label_curve")["data"]]
     assert "FlexMatch, tutorial" in names and "Supervised, paper" in names and "MixMatch, paper" not in names
+
+
+def test_recorded_runs_are_drawn_beside_a_sweep_and_taken_in(store: Store) -> None:
+    some(store)
+    at = page(**PARAMS, beside=[published.GROUPS["recorded"]])
+    trace = next(one for one in sent(at, "label_curve")["data"] if one.get("name") == "FlexMatch, recorded")
+    run = next(one.run for one in recordings.found() if one.run["method"] == "flexmatch")
+    assert (trace["x"], trace["y"]) == ([500], [run["summary"]["test_accuracy"]])
+    assert "NVIDIA H200" in said(at) and "stopped at step" in said(at)
+    before = len(store.runs())
+    at.button(key="open_recorded").click().run()
+    assert not at.exception and len(store.runs()) == before + len(recordings.found())
+    at.button(key="open_recorded").click().run()
+    assert len(store.runs()) == before + len(recordings.found()), "those that are here aren't taken in again"
 
 
 def test_classes_are_compared_within_each_seed(store: Store) -> None:

@@ -36,6 +36,7 @@ TORCH_FREE = (
     "curve",
     "per_class",
     "published",
+    "recordings",
     "report_sweep",
     "svg_curve",
     "sweep",

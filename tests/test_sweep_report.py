@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import json
 import os
 import re
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sslcore import config as cfg
 from sslcore import events as ev
-from sslcore import keyframes, per_class, presets, published, report_sweep, sweep, sweep_plans
+from sslcore import keyframes, per_class, presets, published, recordings, report_sweep, sweep, sweep_plans
 from sslcore.store import Store
 from sslcore.sweep import Plan
 
@@ -119,6 +121,22 @@ def test_published_numbers_are_those_of_their_sources() -> None:
     ].sd == pytest.approx(0.0337)
     assert by["papers", "mixmatch"][4000].accuracy == pytest.approx(0.9376)
     assert {one.steps for one in published.SERIES if one.group == "papers"} == {1_048_576}
+
+
+def test_recorded_runs_are_whole_and_say_what_they_are(tmp_path: Path) -> None:
+    """What ships can be taken in, and its evaluations are what is laid beside a sweep."""
+    store = Store(tmp_path)
+    ids = recordings.take_in(store)
+    series = {one.method: one for one in published.series(("recorded",), cfg.METHOD_NAMES)}
+    assert len(ids) == len(series) > 0 and recordings.take_in(store) == ids
+    for run in map(store.run, ids):
+        (place,) = series[run.method].places
+        evaluated = store.points(run.id, "eval")
+        assert (place.labels, place.accuracy) == (run.labels, evaluated["eval/test/accuracy"][-1])
+        assert run.summary["device_name"] in series[run.method].source and "JPEG" in series[run.method].source
+        assert run.name.startswith("Recorded") and f"step {int(evaluated['step'][-1]):,}" in run.note
+        assert series[run.method].steps == run.steps == 20_480 and keyframes.steps(store.folder(run.id))
+        assert run.data == "folder:cifar10-jpeg" and "/" not in json.dumps(run.config)
 
 
 def test_what_stands_against_a_comparison_is_said() -> None:

@@ -151,7 +151,10 @@ class TrainConfig:
     graph: str = setting(
         "auto", "one CUDA graph a step; auto: on a GPU, where it can be captured", choices=("auto", "on", "off")
     )
-    compile: bool = setting(False, "compile the net with torch.compile; takes half a minute and a C compiler, and was slower than without on an H200")
+    compile: bool = setting(
+        False,
+        "compile the net with torch.compile; takes half a minute and a C compiler, and was slower than without on an H200",
+    )
 
 
 @dataclass(frozen=True)

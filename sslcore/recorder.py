@@ -15,11 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sslcore import checkpoint, keyframes, tensorboard
+from sslcore import checkpoint, kernels, keyframes, tensorboard
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.checkpoint import weights_sha256
 from sslcore.evaluate import Evaluation, evaluate
+from sslcore.graph import GpuSteps
 from sslcore.host_copy import HostCopy
 from sslcore.methods.flexmatch import FlexMatch
 from sslcore.optim import learning_rate
@@ -259,7 +260,7 @@ class Recorder:
         trainer = self.trainer
         self.summary |= {
             "weights_sha256": weights_sha256(trainer.model, trainer.ema.model),
-            **({"steps_by": trainer.gpu.told or "one CUDA graph a step"} if trainer.gpu else {}),
+            **({"steps_by": _steps_by(trainer.gpu)} if trainer.gpu else {}),
             "seconds_per_step": self.seconds / trainer.step,
             "images_per_s": trainer.step * trainer.images_per_step / self.seconds,
         }
@@ -290,6 +291,12 @@ def _set_since(events: Sequence[ev.Event], step: int) -> list[ev.Event]:
     """
     own = max((number for number, event in enumerate(events) if event.kind == "fork"), default=-1)
     return [event for event in events[own + 1 :] if event.kind == "set" and event.step >= step]
+
+
+def _steps_by(gpu: GpuSteps) -> str:
+    """Say how the steps were taken on a GPU, and what kept them from being taken faster."""
+    told = gpu.told or "one CUDA graph a step"
+    return told + (f"; by PyTorch's own operations alone: {kernels.problems[0]}"[:200] if kernels.problems else "")
 
 
 def parts(trainer: Trainer) -> dict[str, tuple[Tensor, Tensor]]:

@@ -92,7 +92,7 @@ def test_without_images_it_says_how_a_folder_must_look(store: Store) -> None:
 
 
 def test_a_folder_with_its_warnings_and_its_links(store: Store, pets: Path) -> None:
-    at = page("images", folder=str(pets), images_size="9")
+    at = page("images", images_folder=str(pets), images_size="9")
     told = said(at)
     assert r"Fewer than 10 labelled training images in\: dog \(2\), \<b\>x\<\_b\> \:red\[r\]" not in told
     assert "dog \\(2\\)" in told and "1 file could not be read as an image" in told
@@ -101,7 +101,7 @@ def test_a_folder_with_its_warnings_and_its_links(store: Store, pets: Path) -> N
     (train, curves) = [link for link in links(at) if link.label in (words.TO_TRAIN, words.TO_CURVES)]
     assert "sweep.counts=2%2C4%2C8" in curves.query_string and "more=data.image_size%3D9" in curves.query_string
     assert train.page_script_hash and "folder=" in train.query_string and "data.image_size=9" in train.query_string
-    nowhere = page("images", folder="/not/here <b>")
+    nowhere = page("images", images_folder="/not/here <b>")
     assert "There is no folder /not/here".replace("/", "\\/") in said(nowhere)
 
 
@@ -116,7 +116,7 @@ def test_a_zip_is_unpacked_and_shown_or_refused_in_one_sentence(store: Store, pe
     at.file_uploader[0].upload("mine.zip", packed.getvalue(), "application/zip").run()
     assert not at.exception and not at.error
     assert "Folder mine" in said(at) and at.selectbox(key="images_from").value == "folder"
-    assert Path(at.text_input(key="folder").value).name == "mine"
+    assert Path(at.text_input(key="images_folder").value).name == "mine"
 
 
 def test_labels_by_hand_lead_to_a_run_that_keeps_them(store: Store) -> None:

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 BIND: Final = "query-params"
 READY = "images_ready"  # in the session: the folder of a zip that was just unpacked
+# Not "folder" as on the pages that the links lead to: Streamlit takes the parameter of a field that is gone out of the address,
+# and with it the path that the link had just written there for a field of the same name.
+FOLDER = "images_folder"
 
 
 def chosen() -> tuple[str, int]:
     """Draw where the images come from; return the data source, "" if there is none yet, and the side of the images."""
     if ready := st.session_state.pop(READY, ""):
-        st.session_state["images_from"], st.session_state["folder"] = "folder", ready
+        st.session_state["images_from"], st.session_state[FOLDER] = "folder", ready
     with st.spinner(words.LOADING):  # the first look imports torch
         options = [*words.FROM, *(name for name in augmenting.sources() if name != "folder")]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -32,7 +35,7 @@ def chosen() -> tuple[str, int]:
         if kind == "folder":
             path = st.text_input(
                 "Path of the folder",
-                key="folder",
+                key=FOLDER,
                 bind=BIND,
                 placeholder="/home/me/pets",
                 help=words.PATH_HELP,

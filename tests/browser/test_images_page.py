@@ -80,3 +80,20 @@ def test_a_click_labels_an_image_and_the_train_page_begins_with_it(tab: Tab, url
     )
     assert "by-hand" in page.url
     until(lambda: page.get_by_role("button", name="Start").is_enabled())
+
+
+def test_the_links_take_the_folder_with_them(tab: Tab, url: str, tmp_path: Path) -> None:
+    """A field of the same name on both pages would lose it: the address is cleared of fields that are gone."""
+    noise = torch.randint(0, 256, (24, 16, 16, 3), dtype=torch.uint8).numpy()
+    for number, pixels in enumerate(noise):
+        path = tmp_path / "pets" / ("cat", "dog")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    for link in (words.TO_TRAIN, words.TO_CURVES):
+        page = tab(f"{url}images?images_folder={tmp_path / 'pets'}")
+        page.get_by_role("link", name=link).click()
+        field = page.locator("[data-testid=stSidebar] .st-key-folder input")
+        field.wait_for()
+        until(lambda field=field: field.input_value() == str(tmp_path / "pets"))
+        page.get_by_role("button", name="Start", exact=True).wait_for()
+        assert "folder=" in page.url and field.input_value() == str(tmp_path / "pets")

@@ -85,6 +85,8 @@ def possible(run: ev.Run | None) -> frozenset[str]:
         return frozenset()
     if orphaned(run):
         return frozenset({"resume", "stop", "delete"})
+    if run.weightless:
+        return frozenset({"delete"})
     actions: dict[str, set[str]] = {
         ev.QUEUED: {"pause", "stop"},
         ev.RUNNING: {"pause", "stop"},

@@ -71,6 +71,7 @@ REFUSED = "{}. It came with the address; **{}** is used instead, all else is as 
 STATE_LINES = {
     "queued": "This run waits for the one before it; on one machine they train one after the other.",
     "queued_dead": "This run was waiting when the program that started it ended. Resume puts it in the queue of this one.",
+    "weightless": "Imported without its weights: it can be looked at on every page, and not resumed.",
     "running": "",
     "pausing": "The step in hand is being ended and a checkpoint written.",
     "paused": "Paused with a checkpoint: Resume goes on exactly where it was, Step takes one step.",

@@ -54,6 +54,8 @@ def state_line(run: Run) -> str:
     """One sentence about the state of a run, empty while it simply trains."""
     if queries.orphaned(run):
         return text.STATE_LINES["queued_dead"]
+    if run.weightless:
+        return text.STATE_LINES["weightless"]
     return text.STATE_LINES.get(run.state, "")
 
 

@@ -94,3 +94,8 @@ class Run:
     error: str  # traceback of a failed run
     config: dict[str, Any]
     summary: dict[str, Any]  # last accuracies, data title, class names, weights_sha256, device, threads, ...
+
+    @property
+    def weightless(self) -> bool:
+        """Whether it was imported without the weights of its steps: it can be looked at, and never goes on."""
+        return self.step > 0 and self.summary.get("imported", {}).get("weights") is False

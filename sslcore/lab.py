@@ -66,8 +66,15 @@ class Lab:
         return made
 
     def resume(self, run_id: str, until: int | None = None) -> None:
-        """Queue a run that rests, or that a dead process left queued, in this process; running and finished ones are left alone."""
+        """Queue a run that rests, or that a dead process left queued, in this process; running and finished ones are left alone.
+
+        ConfigError for one that was imported without its weights.
+        """
         run = self.store.run(run_id)
+        if run.weightless:
+            raise ConfigError(
+                f"run {run.id} was imported without its weights, so it can't go on; start a new run with its settings"
+            )
         orphan = run.state == ev.QUEUED and not (run.host == HOST and alive(run.pid, run.process))
         if run.state in ev.RESUMABLE or orphan:
             values = {"until": until, "queued": time.time(), "error": "", "ended": None, **owner()}

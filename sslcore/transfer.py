@@ -73,7 +73,7 @@ def import_run(store: Store, source: Path | BinaryIO, limits: Limits | None = No
         row = _check(manifest, temp)
         row["summary"]["imported"] = {
             "id": row["id"], "host": str(manifest["host"])[:255], "exported": manifest["exported"], "time": time.time(),
-            "versions": manifest["versions"],
+            "versions": manifest["versions"], "weights": any((temp / "in").glob("*.pt")),
         }  # fmt: skip
         return _adopt(store, row, temp / "rows.db", _run_folder(temp))
     except MemoryError as error:

@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dashboard import queries
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore import keyframes, per_class, presets, published, recordings, report_sweep, sweep, sweep_plans
+from sslcore.lab import Lab
 from sslcore.store import Store
 from sslcore.sweep import Plan
 
@@ -137,6 +139,9 @@ def test_recorded_runs_are_whole_and_say_what_they_are(tmp_path: Path) -> None:
         assert run.name.startswith("Recorded") and f"step {int(evaluated['step'][-1]):,}" in run.note
         assert series[run.method].steps == run.steps == 20_480 and keyframes.steps(store.folder(run.id))
         assert run.data == "folder:cifar10-jpeg" and "/" not in json.dumps(run.config)
+        with pytest.raises(cfg.ConfigError, match="without its weights"):
+            Lab(store).resume(run.id)
+        assert store.run(run.id) == run and queries.possible(run) == {"delete"}
 
 
 def test_what_stands_against_a_comparison_is_said() -> None:

@@ -72,7 +72,7 @@ def main() -> None:
         query = url.partition("?")[2]
         for name in ("augment", "pseudo", "time", "runs"):
             shoot(browser, f"{server.url}{name}?{query}", f"{name}-light", "light", WIDE)
-        shoot(browser, sweep(browser, server.url), "curves-light", "light", (1440, 1350))
+        shoot(browser, sweep(browser, server.url), "curves-light", "light", (1440, 1790))
         browser.close()
 
 

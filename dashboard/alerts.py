@@ -33,7 +33,7 @@ class Alert:
 
     def told(self) -> str:
         """Return it as markdown."""
-        return f"**{text.escape(self.what)}** Since step {self.since:,}. Try {text.escape(self.advice)}."
+        return f"**{text.escape(self.what)}** Since step {text.number(self.since)}. Try {text.escape(self.advice)}."
 
 
 def alerts(run: Run, now: Snapshot) -> list[Alert]:

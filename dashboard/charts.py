@@ -17,6 +17,7 @@ from dashboard.charts_classes import thresholds as thresholds
 from dashboard.figures import PERCENT, WIDTH, Columns, Marks, line, new, over_steps, smoothed, typed, upward
 from dashboard.figures import Figure as Figure
 from dashboard.figures import frame as frame
+from dashboard.text import number
 
 Band = tuple[Columns, Columns]  # lowest and highest of what a thinned curve passes over
 NO_BAND: Band = ({}, {})
@@ -106,7 +107,7 @@ def coverage(points: Columns, *, smooth: bool = False) -> Figure:
          "marker": {"color": theme.BLUE, "size": typed(5 + 5 * share), "opacity": typed(0.35 + 0.5 * share)}},
         {"mode": "markers+text", "name": "now", "x": typed(mask[-1:]), "y": typed(purity[-1:]), "customdata": typed(steps[-1:]), **hover,
          "marker": {"color": theme.RED, "size": 16, "symbol": "diamond", "line": {"color": theme.GROUND, "width": 2}},
-         "text": [f"step {int(step):,}" for step in steps[-1:]], "textfont": {"color": theme.TEXT, "size": 14},
+         "text": [f"step {number(int(step))}" for step in steps[-1:]], "textfont": {"color": theme.TEXT, "size": 14},
          "textposition": "bottom left" if len(mask) and mask[-1] > 0.5 else "bottom right", "cliponaxis": False},
     ]  # fmt: skip
     figure = new(traces if len(known) else [])

@@ -17,6 +17,7 @@ from dashboard.text import plotly_safe, plural, shorten
 MOST_CLASSES = 10
 NAME = 14  # letters of a class name in a legend or at an axis
 MOST_NUMBERS = 15  # classes up to which the cells of a confusion matrix hold their numbers
+FULL = 0.75  # share of a row above which a cell's number is white
 
 
 def thresholds(
@@ -30,7 +31,7 @@ def thresholds(
         traces.append(trace(at, values[:, c], short_name(names[c]), style, ".2f"))
     figure = over_steps(traces, {"step": at}, steps, {"range": [0, 1.03], "tickformat": ".1f", "nticks": 6}, marks)
     # Five a row in boxes of one width: ten names take two rows, never a scroll bar.
-    figure["layout"]["legend"] |= {"entrywidth": 0.15, "entrywidthmode": "fraction", "tracegroupgap": 0}
+    figure["layout"]["legend"] |= {"entrywidth": 0.18, "entrywidthmode": "fraction", "tracegroupgap": 0}
     figure["layout"]["margin"] |= {"t": 62}
     figure["layout"]["shapes"] += [rule(y=tau)]
     figure["layout"]["annotations"] += [
@@ -121,17 +122,15 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
         "type": "heatmap", "x": list(range(classes)), "y": list(range(classes)), "z": _rounded(share), "customdata": counts.tolist(), "zmin": 0, "zmax": 1,
         "colorscale": [[0, "rgba(71,97,228,0)"], [0.02, "rgba(71,97,228,.16)"], [1, "rgba(71,97,228,.9)"]], "showscale": False,
         "xgap": 1, "ygap": 1, "name": "share",
-        "text": [[str(n) if n else "" for n in row] for row in counts.tolist()],  # a template of the cells knows no customdata
         "hovertext": [
             [f"{plotly_safe(truth)} taken for {plotly_safe(guess)}<br>{plural(n, 'image')}" for guess, n in zip(names, row, strict=False)]
             for truth, row in zip(names, counts.tolist(), strict=False)
         ],
         "hovertemplate": "%{hovertext}, %{z:.1%} of the row<extra></extra>",
     }  # fmt: skip
-    if classes <= MOST_NUMBERS:
-        grid["texttemplate"] = "%{text}"
-        grid["textfont"] = {"size": 14}
     figure = new([grid] if classes else [])
+    if 0 < classes <= MOST_NUMBERS:
+        figure["data"].append(_numbers(counts, share))
     every = max(1, -(-classes // 20))
     at = list(range(0, classes, every))
     ticks = {
@@ -147,6 +146,16 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
         "hovermode": "closest", "showlegend": False, "margin": {"l": 62, "r": 10, "t": 10, "b": 52},
     }  # fmt: skip
     return figure
+
+
+def _numbers(counts: np.ndarray, share: np.ndarray) -> Figure:
+    """The numbers in the cells, white on the full ones: a heatmap's own take their colour as if it always stood on white."""
+    truth, guess = np.nonzero(counts)
+    return {
+        "type": "scatter", "mode": "text", "x": guess.tolist(), "y": truth.tolist(), "text": [str(n) for n in counts[truth, guess].tolist()],
+        "textfont": {"size": 14, "color": ["#ffffff" if full else theme.TEXT for full in share[truth, guess] > FULL]},
+        "hoverinfo": "skip", "showlegend": False,
+    }  # fmt: skip
 
 
 def pick_classes(values: np.ndarray, most: int = MOST_CLASSES, chosen: Sequence[int] = ()) -> list[int]:

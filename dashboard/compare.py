@@ -223,4 +223,4 @@ def written(value: Any) -> str:
         return "(preset's)"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:g}" if isinstance(value, float) else text.number(value) if isinstance(value, int) else str(value)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dashboard import theme
-from dashboard.text import plotly_safe, shorten
+from dashboard.text import THOUSANDS, number, plotly_safe, shorten
 
 Figure = dict[str, Any]
 Columns = Mapping[str, np.ndarray]
@@ -36,7 +36,7 @@ def new(traces: list[Figure]) -> Figure:
         "layout": {
             "margin": {"l": 58, "r": 14, "t": 36, "b": 50},
             "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
-            "showlegend": True, "shapes": [], "annotations": [],
+            "showlegend": True, "shapes": [], "annotations": [], "separators": f".{THOUSANDS}",
         },
     }  # fmt: skip
 
@@ -76,7 +76,7 @@ def line(
     style = {"color": color, "dash": dash, "width": WIDTH}
     shown = trace(points["step"], smoothed(values) if smooth else values, label, style, hover)
     if markers:
-        shown |= {"mode": "lines+markers", "marker": {"size": 7, "color": color}}
+        shown |= {"mode": "lines+markers", "marker": {"size": 7, "color": color}, "cliponaxis": False}
     behind: list[Figure] = []
     silent = {"showlegend": False, "hoverinfo": "skip", "hovertemplate": None}
     low, high = (side.get(name) for side in band)
@@ -166,7 +166,7 @@ def mark_lines(marks: Marks, end: float) -> tuple[list[Figure], list[Figure]]:
         labels.append(
             note(
                 plotly_safe(words), x=group[0][0], y=1 - 0.1 * row, yref="paper", yanchor="top", xanchor="right" if left else "left",
-                bgcolor=theme.GROUND, hovertext="<br>".join(plotly_safe(f"step {step:,}: {what}") for step, what in group[:20]),
+                bgcolor=theme.GROUND, hovertext="<br>".join(plotly_safe(f"step {number(step)}: {what}") for step, what in group[:20]),
             )
         )  # fmt: skip
     return rules, labels

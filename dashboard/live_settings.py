@@ -84,7 +84,7 @@ def _config(run: Run | None) -> RunConfig | None:
 def told(now: queries.Snapshot) -> str:
     """What was changed during the run, the newest first, in one line of markdown; empty if nothing was."""
     lines = [
-        f"step {change.step:,}: {text.setting_name(change.name).lower()} "
+        f"step {text.number(change.step)}: {text.setting_name(change.name).lower()} "
         + (f"{queries.short(change.old)} \u2192 " if change.old is not None else "")
         + queries.short(change.new)
         for change in reversed(now.changes)

@@ -72,7 +72,7 @@ def result(run: Run) -> str:
     share = f", {100 * run.steps / PAPERS:.2g} % of the papers' 2^20" if run.data in PHOTOS else ""
     changed = " Settings were changed during the run." if run.changed else ""
     return (
-        f"**{averaged or 'An unknown share'}** of {f'{images:,} ' if images else ''}test images right (averaged weights; raw {raw or 'unknown'}). "
+        f"**{averaged or 'An unknown share'}** of {f'{text.number(images)} ' if images else ''}test images right (averaged weights; raw {raw or 'unknown'}). "
         f"{title}: {text.plural(run.labels, 'label')}, {text.number(run.steps)} steps{share}, seed {run.seed}. "
         f"One seed: another may differ by a few points.{changed}"
     )

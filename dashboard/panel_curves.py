@@ -39,7 +39,7 @@ def cards(run: Run, now: Snapshot) -> None:
     """Draw the places of the charts that a method has something to say in, and what changes their view."""
     grid = st.grid(2, min_column_width=340)
     with grid.cell(), st.container(border=True, gap="xsmall", key="card_loss"):
-        which = "loss/supervised" if run.method == "supervised" else "loss"
+        which = f"loss/{run.method}" if f"loss/{run.method}" in text.CHARTS else "loss"
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             st.markdown(f"**{text.CHARTS[which][0]}**", width="content")
             with st.container(horizontal=True, gap="medium", width="content"):

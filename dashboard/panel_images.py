@@ -154,7 +154,7 @@ def _cell(run: Run, frame: Columns, truth: int, taken: int) -> None:
     places = cell_images.in_cell(frame, truth, taken)
     row = int(frame["confusion"][truth].sum())
     share = text.percent(len(places) / row, 0) if row else "no part"
-    st.markdown(f"{text.plural(len(places), 'image')}, {share} of the {row:,} of this class")
+    st.markdown(f"{text.plural(len(places), 'image')}, {share} of the {text.number(row)} of this class")
     shown = places[: CELL_COLUMNS * CELL_ROWS]
     found: np.ndarray | str = cell_images.pictures(run, frame, shown) if len(shown) else np.zeros((0, 1, 1), np.uint8)
     if isinstance(found, str):

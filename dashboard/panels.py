@@ -24,7 +24,7 @@ def progress(run: Run, now: Snapshot) -> None:
     if run.step == 0 and loading:
         what, done, total = loading
         st.progress(min(done / max(total, 1), 1.0))
-        st.caption(f"{text.escape(str(what))}: {done:,} of {total:,}")
+        st.caption(f"{text.escape(str(what))}: {text.number(done)} of {text.number(total)}")
         return
     st.progress(share)
     parts = [f"step **{text.number(run.step)}** of {text.number(run.steps)}", text.duration(run.seconds)]

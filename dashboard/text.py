@@ -115,6 +115,10 @@ CHARTS = {
         "Losses",
         "Total = labelled + weight x unlabelled. The unlabelled loss may rise while the mask opens: more images count.",
     ),
+    "loss/mixmatch": (
+        "Losses",
+        "Total = labelled + weight x unlabelled. The unlabelled one is a squared error, so small; mixed labels keep the labelled one above 0.",
+    ),
     "loss/supervised": (
         "Loss",
         "Cross-entropy on the few labelled images. It reaches 0 soon: they are learnt by heart, which is not the goal.",
@@ -131,7 +135,10 @@ CHARTS = {
         "Coverage against purity",
         "Right: more guesses kept; up: more of the kept are right. A good run ends in the upper right corner; one that sinks believes its errors.",
     ),
-    "numbers": ("Train, validation and test", "The last evaluation, without augmentation. EMA: the averaged weights."),
+    "numbers": (
+        "Train, validation and test",
+        "The last evaluation, without augmentation. EMA: the averaged weights. Top-5: the right class is among the five likeliest.",
+    ),
     "guess": (
         "MixMatch's guesses, before and after sharpening",
         "Outline: the mean over the weak views; filled: sharpened, what MixMatch trains towards. The first images of the gallery above.",
@@ -287,11 +294,14 @@ def duration(seconds: float) -> str:
     return f"{hours:,} h {rest:02d} min"
 
 
+THOUSANDS = "\u202f"  # between groups of three digits
+
+
 def number(value: float) -> str:
     """Write a count with thin groups: 12 345; a rate loses the digits that mean nothing."""
     if isinstance(value, float) and value >= 1000:
         value = round(value, -2 if value >= 10_000 else -1)
-    return f"{round(value):,}".replace(",", "\u202f")
+    return f"{round(value):,}".replace(",", THOUSANDS)
 
 
 def plural(count: int, noun: str) -> str:

@@ -41,7 +41,7 @@ def pick_run(found: list[Run]) -> Run | None:
 def _label(run: Run) -> str:
     """A line that no other run has: Streamlit tells the options of a list apart by their words."""
     made = run.summary.get("fork")
-    fork = f" · fork at step {made['step']:,}" if made else ""
+    fork = f" · fork at step {text.number(made['step'])}" if made else ""
     return f"{title(run)} · seed {run.seed}{fork} · {run.state} · {run.id.rpartition('-')[2]}"
 
 

@@ -54,6 +54,7 @@ const FILL = {
 
 class Table {
   constructor(box) {
+    box.replaceChildren()  // mounted again in the same place, it has a table already
     this.box = box
     this.rows = new Map()  // run -> {line, box, mark, cells, seen}
     this.selected = new Set()

@@ -133,9 +133,14 @@ def test_selection_sort_filter_and_scroll_survive_live_refreshes(runs_page: Call
         assert node.evaluate("node => node.isConnected && node.checked"), "the row was built anew"
         assert page.evaluate("document.activeElement.closest('tr').run") == others[3]
         assert page.get_by_role("textbox", name="Search").input_value() == "match"
+    remount = "box => import(new URL(box.dataset.script, document.baseURI).href).then(script => script.remove(box.parentElement))"
+    page.locator(".ssl-runs").evaluate(remount)  # as Streamlit may do at any tick: the same place is drawn into again
+    add_point(store, live, LONG, 400)
+    until(lambda: page.locator(".ssl-runs").get_by_text("400 /").count())
+    assert page.locator(".ssl-runs table").count() == 1 and set(selected(page)) == {live, others[3]}
     page.locator(".st-key-compare_1").scroll_into_view_if_needed()
     until(
-        lambda: chart.evaluate("node => node._fullData.some(trace => trace.x.length === 4)")
+        lambda: chart.evaluate("node => node._fullData.some(trace => trace.x.length === 5)")
     )  # the new points are drawn
     assert x_range(chart) == zoomed and chart.evaluate("node => node.isConnected")
 

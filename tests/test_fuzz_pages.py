@@ -21,12 +21,14 @@ from tests.fill_store import fill
 from tests.test_fuzz import PATHS, cases
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
-VIEWS = ("train", "augment", "pseudo", "time", "runs", "guide")
+VIEWS = ("train", "augment", "pseudo", "time", "curves", "images", "runs", "guide")
 NAMES = [
     "run", "step", "image", "select", "sort", "tour", "hide", "preset", "method", "data", "labels", "steps", "seed", "device", "folder", "all_settings",
     "smooth", "log", "over", "classes", "exhibit", "search", "states", "methods", "sets", "n", "metric", "list", "guess", "truth", "taken", "told",
     "show", "source", "draw", "images", "reveal", "part", "sharpened", "aug_data", "aug_folder", "aug_draw", "aug_views", "aug_strength", "aug_cutout",
-    "aug_alpha", "aug_lam", "aug_op", "aug_size", "aug_exhibit", "aug_from", "aug_checkpoint", *PATHS,
+    "aug_alpha", "aug_lam", "aug_op", "aug_size", "aug_exhibit", "aug_from", "aug_checkpoint",
+    "sweep", "with", "sweep.counts", "seeds", "sweep.budget", "sweep.data", "more", "view", "read", "at", "against", "goal", "beside", "race",
+    "race_labels", "race_seed", "images_from", "images_folder", "images_size", "images_page", "hand", "ask", "sure", "next_count", *PATHS,
 ]  # fmt: skip
 VALUES = st.sampled_from([
     "", "0", "-1", "3", "1e309", "nan", "9" * 5000, "true", "none", "RUN", "RUN,RUN,x", "flexmatch", "shapes", "smoke", "folder:/nowhere", "/nowhere",

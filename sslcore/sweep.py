@@ -59,7 +59,7 @@ class Named:
 
 NAMED: dict[str, Named] = {
     "digits-curve": Named(
-        "Digits curve", "Four methods with 10 to 400 labelled digits: 20 runs a seed.",
+        "Digits curve", "Four methods with 10 to 400 labelled digits: 20 runs a seed, some three minutes one after the other on one CPU core.",
         Plan("digits-lesson", labels=(10, 20, 40, 100, 400)),
     ),
     "shapes-curve": Named(

@@ -15,7 +15,7 @@ import numpy as np
 
 import sslcore
 from dashboard import notes
-from dashboard.text import METHODS
+from dashboard.text import DATA, METHODS
 from sslcore import events as ev
 from sslcore import presets
 
@@ -26,6 +26,7 @@ PAGES = {  # page -> (address below the server's, file, title)
     "pseudo": ("pseudo", "views/pseudo.py", "Pseudo-labels"),
     "time": ("time", "views/time.py", "Time machine"),
     "curves": ("curves", "views/curves.py", "Label curves"),
+    "images": ("images", "views/images.py", "Images"),
     "runs": ("runs", "views/runs.py", "Runs"),
     "guide": ("guide", "views/guide.py", "Guide"),
 }
@@ -41,6 +42,7 @@ DREW_VIEWS = "views drawn again"
 SWITCHED_METHOD = "method of the X-ray switched"
 TRAVELLED = "another moment shown in the Time machine"
 COMPARED = "two runs compared"
+CHOSE_LABELS = "labelled images chosen by hand"
 DREW_CURVE = "a real curve laid over a drawn one"
 HIDEABLE = {
     "controls": "the settings beside the page",
@@ -181,6 +183,14 @@ STEPS: tuple[Step, ...] = (
         ("Nothing, both took the same steps", "As much as 90 labels", "Ten times the accuracy"), 1,
         "As much as 90 labels, here and with this seed. Several seeds say how sure that is: look at the bars.",
         swept,
+    ),
+    Step(
+        "images", "Choose the labels", "Fill in one typical digit of each class, then change the choice by clicking pictures.", "images",
+        {"images_from": DATA["digits"]},
+        "With one label a class, what moves the accuracy more?",
+        ("The method", "Which images have the labels", "The number of steps"), 1,
+        "Which images: from outliers to typical ones every method gains more than lies between the methods. The table on that page has the figures.",
+        did(CHOSE_LABELS),
     ),
     Step(
         "runs", "Compare", "Tick two runs in the table and look at their curves side by side.", "runs", {},

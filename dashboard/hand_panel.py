@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
+from dashboard import guide, guide_tour, own_images, text
 from dashboard import images as pictures
-from dashboard import own_images, text
 from dashboard import text_images as words
 from dashboard.curve_panel import html_table
 from dashboard.image_strip import Cell, image_strip
@@ -42,6 +42,7 @@ def show(images: ImageSet, size: int) -> None:
 
 def _write(hand: tuple[int, ...]) -> None:
     if hand:
+        guide_tour.note(guide.CHOSE_LABELS)
         st.query_params[HAND] = ",".join(map(str, hand))
     else:
         st.query_params.pop(HAND, None)

@@ -7,7 +7,7 @@ INTRO = {
     "tour": "Ten minutes through all pages. Each step is done on the real page, and the Guide sees when you have done it.",
     "draw": "How large a share of the guesses will be kept over a run? Draw it first; then lay a real run over your curve.",
     "methods": "How eight steps became four, and then one of the four was changed. Below it, each method in the words of its own file.",
-    "break": "Seven runs with one thing wrong on purpose, named by what they show. Guess which curve will tell before you start one.",
+    "break": "Presets with one thing wrong on purpose, named by what they show. Guess which curve will tell before you start one.",
     "teach": "For a projector or a worksheet: links that show a page without its controls.",
 }
 FINISHED = "You have been through all of it. Break something, or take your own images."

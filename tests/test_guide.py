@@ -137,16 +137,16 @@ def test_a_run_with_wrong_labels_or_a_fault_is_not_sound(store: Store) -> None:
     )
 
 
-@pytest.mark.parametrize("id", ["views", "xray", "time"])
+@pytest.mark.parametrize("id", ["views", "xray", "time", "images"])
 def test_to_look_at_a_page_is_not_to_do_its_step(store: Store, id: str) -> None:
     fill(store, ev.FINISHED)
     step = next(one for one in STEPS if one.id == id)
-    at = page(guide.PAGES[step.page][1])
+    at = page(guide.PAGES[step.page][1], **step.params)
     assert guide_tour.DEEDS not in at.session_state
     if id == "xray":
         at.get_by_key("box.flexmatch").set_value("mixmatch").run()
     else:
-        at.button(key={"views": "aug_again", "time": "time_previous"}[id]).click().run()
+        at.button(key={"views": "aug_again", "time": "time_previous", "images": "hand_fill"}[id]).click().run()
     assert step.done(Seen(deeds=at.session_state[guide_tour.DEEDS]))
 
 
@@ -158,7 +158,7 @@ def test_every_step_is_one_sentence_with_a_question_and_leads_somewhere() -> Non
         assert step.page in guide.PAGES and (step.page == "guide") == bool(step.part)
         assert step.part in ("", *guide.PARTS)
         assert (
-            set(step.params) <= {"method", "preset", "sweep.counts"}
+            set(step.params) <= {"method", "preset", "sweep.counts", "images_from"}
             and step.params.get("method", "FixMatch") in text.METHODS.values()
         )
     assert {step.page for step in STEPS} == set(guide.PAGES), "all pages are passed"
@@ -169,6 +169,7 @@ def test_the_pages_are_those_of_the_app() -> None:
     for name, (path, file, title) in guide.PAGES.items():
         assert f'"{file}"' in source and f'title="{title}"' in source and (APP.parent / file).exists()
         assert path == ("" if name == "train" else Path(file).stem)
+    assert source.count('"views/') == len(guide.PAGES), "the Guide knows them all"
 
 
 @pytest.mark.parametrize("name", presets.BROKEN)

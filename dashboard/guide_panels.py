@@ -12,6 +12,7 @@ from sslcore import presets
 from sslcore.events import Run
 
 PAD = "guide_pad"
+NARROW = "\u202f%"  # a number and its sign stay on one line
 _story = st.components.v2.component(  # Streamlit takes drawings out of `st.html`
     "ssl_story", html=story.page([(name, words.METHODS_ALT[name]) for name in story.STORY]) + "\n"
 )
@@ -170,7 +171,7 @@ def gallery() -> None:
                 chosen = presets.BROKEN[name]
                 st.subheader(text.escape(_heading(chosen.title)), anchor=False)
                 st.caption(f"{text.METHODS[chosen.config.method.name]} on the digits lesson")
-                st.markdown(f"**{words.LOOK}.** {text.escape(chosen.note)}")
+                st.markdown(f"**{words.LOOK}.** {text.escape(chosen.note).replace(' %', NARROW)}")
                 with st.expander(words.DIAGNOSIS, icon=":material/stethoscope:", type="compact"):
                     st.markdown(text.escape(words.DIAGNOSES[name]))
                 st.page_link(

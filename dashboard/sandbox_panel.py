@@ -141,7 +141,7 @@ def _chart(kind: str, figure: Figure, run: Run, movable: bool = False) -> None:
         if isinstance(at, (int, float)):
             pseudo_steps.set_tau(run, at)
 
-    with st.container(border=True, gap="xsmall", key=f"card_{kind}"):
+    with st.container(border=True, gap="xsmall", key=f"card_{kind}", height="stretch"):
         st.markdown(f"**{title}**")
         st.caption(about)
         alt = text_pseudo.CHART_ALT[kind]

@@ -135,8 +135,12 @@ def _next(run: Run, model: Labeller) -> None:
 
 def _pseudo(run: Run, model: Labeller) -> None:
     sure = _sure(model)
-    with st.spinner(words.ASKING, show_time=True):
-        found = asking.pool(model)
+    try:
+        with st.spinner(words.ASKING, show_time=True):
+            found = asking.pool(model)
+    except ConfigError as problem:
+        st.info(text.escape(str(problem)), icon=":material/info:")
+        return
     kept = int((found.confidence >= sure).sum())
     st.markdown(
         words.PSEUDO_TEXT.format(kept=f"{kept:,}", all=f"{len(found.paths):,}", sure=text.escape(f"{100 * sure:.0f} %"))

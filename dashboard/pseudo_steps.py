@@ -78,6 +78,13 @@ def recorded(run: Run, counts: Any) -> bool:
     return run.method == "flexmatch" and counts is not None and bool(counts.sum())
 
 
+def all_labelled(run: Run) -> bool:
+    """Whether every training image of a run has its label, so that its probe holds labelled ones."""
+    return run.summary.get("num_unlabeled") == 0
+
+
 def about(run: Run, step: int, newest: bool) -> None:
     """One line: which step is shown, and what the run is."""
-    st.caption(f"{text_pseudo.shown_at(step, newest, run.steps)}. {text_pseudo.OWN.get(run.method, text.METHODS[run.method])}")  # fmt: skip
+    own = text_pseudo.OWN.get(run.method, text.METHODS[run.method])
+    own = text_pseudo.ALL_LABELLED if all_labelled(run) else own
+    st.caption(f"{text_pseudo.shown_at(step, newest, run.steps)}. {own}")

@@ -30,6 +30,7 @@ SOURCE_HELP = (
     "with a kept checkpoint: there are up to eight of them, and the last one."
 )
 NO_CHECKPOINT = "This run has no checkpoint yet, so only the probe images can be shown."
+NO_POOL = "This run has no unlabelled pool: every training image has its label. The probe images are shown."
 STRIP = "Framed: kept by the gate below. Faded: not kept. With the truth shown, a tick on a disc is right, a cross on a square wrong."
 POOL_STRIP = "Images of the unlabelled pool, 64 at a time, as they are in the data set."
 REVEAL_HELP = "The hidden label, for your eyes only: no method ever sees it. Guess first."
@@ -90,6 +91,9 @@ OWN = {
     "fixmatch": "This run is FixMatch.",
     "flexmatch": "This run is FlexMatch.",
 }
+ALL_LABELLED = (
+    "Every training image of this run has its label, so the images here are labelled ones that it has learnt."
+)
 
 POPULATION = {"probe": "Unlabelled images", "test": "Test images"}
 POPULATION_HELP = (

@@ -53,9 +53,9 @@ def pick(run: Run, steps: Sequence[int], wanted: int) -> Shown | None:
             help=text_pseudo.SOURCE_HELP,
         )  # fmt: skip
         rest = st.container(horizontal=True, vertical_alignment="bottom", gap="medium", width="content")
-    pool = picked == "pool" and bool(kept)
-    if picked == "pool" and not kept:
-        st.caption(text_pseudo.NO_CHECKPOINT)
+    pool = picked == "pool" and bool(kept) and not pseudo_steps.all_labelled(run)
+    if picked == "pool" and not pool:
+        st.caption(text_pseudo.NO_CHECKPOINT if not kept else text_pseudo.NO_POOL)
     step = pseudo_steps.nearest(steps, wanted)
     at = pseudo_steps.nearest(list(kept), wanted) if pool else step
     frame = queries.keyframe(run.id, step)

@@ -80,7 +80,9 @@ class Labeller:
         self.labeled: Tensor = state["split"]["labeled"]
 
     def pseudo_labels(self, progress: Progress | None = None) -> Answers:
-        """Return the answers on the whole unlabelled pool, in its order; it may hold the labelled images too."""
+        """Return the answers on the whole unlabelled pool, in its order; it may hold the labelled images too. ConfigError if it is empty."""
+        if not len(self.pool):
+            raise ConfigError("every image of this run is labelled already, so it has no pool to give pseudo-labels")
         return self._ask(self.pool, progress)
 
     def to_label(self, count: int, diverse: bool = True, progress: Progress | None = None) -> Answers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ import pytest
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from dashboard import queries, sandbox, text_pseudo
+from dashboard import queries, sandbox, text_images, text_pseudo
+from sslcore import data, keyframes, presets
 from sslcore import events as ev
-from sslcore import keyframes, presets
 from sslcore.config import METHOD_NAMES
+from sslcore.data import shapes
 from sslcore.lab import Lab
 from sslcore.session import train_run
 from sslcore.store import Store
@@ -256,6 +258,31 @@ def test_any_image_of_the_pool_at_a_kept_checkpoint(store: Store) -> None:
         path.write_bytes(b"")
     at = page(source=text_pseudo.SOURCES["pool"])
     assert "can't be read" in at.error[0].value.replace("\\", "")
+
+
+def test_a_run_with_every_label_has_a_probe_of_labelled_images(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reference that the others are measured against; there is no unlabelled image to look at."""
+    monkeypatch.setenv("SSLLAB_DATA", str(store.root / "data"))
+    monkeypatch.setattr(data, "_recent", OrderedDict())
+    monkeypatch.setattr(shapes, "TRAIN", 20)
+    monkeypatch.setattr(shapes, "TEST", 10)
+    small = {"data.labels": 20, "train.steps": 2, "train.evals": 1, "model.width": 8}
+    run_id = store.create(presets.build("shapes-lesson", "supervised", small))
+    store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED])
+    assert train_run(store, run_id, threading.Event()) == ev.FINISHED
+    store.move(run_id, ev.FINISHED, only_from=ev.ACTIVE)
+    assert store.run(run_id).summary["num_unlabeled"] == 0
+    assert len(keyframes.load(store.folder(run_id), 2)["weak_probs"]) == 20
+    at = page(source=text_pseudo.SOURCES["pool"])
+    told = [part.value for part in at.caption]
+    assert text_pseudo.NO_POOL in told and any(text_pseudo.ALL_LABELLED in one for one in told) and len(strip(at)) == 20
+    assert metrics(page(exhibit=text_pseudo.EXHIBITS["sandbox"]))["Wrong labels"] == "\u2013"
+    at = page()
+    at.query_params["select"], at.query_params["ask"] = run_id, text_images.ASK["pseudo"]
+    at.switch_page("views/runs.py").run()
+    assert not at.exception and any("it has no pool to give pseudo" in one.value for one in at.info)
+    at = at.switch_page("views/time.py").run()
+    assert not at.exception and text_pseudo.ALL_LABELLED in [part.value for part in at.caption]
 
 
 def test_typed_names_are_only_text(store: Store) -> None:

@@ -74,7 +74,7 @@ def _knob(name: str, spec: dataclasses.Field[Any], value: Any) -> Any:
     """One knob: a list, or a number box that holds to the field's range."""
     section, field = name.split(".", 1)
     label = field.replace("_", " ").capitalize() + (" (augmentation)" if section == "augment" else "")
-    about = f"{spec.metadata['help']} ({cfg.allowed(spec)})"
+    about = cfg.about(spec)
     if spec.metadata["choices"]:
         options = list(spec.metadata["choices"])
         return st.selectbox(label, options, index=options.index(value), help=about, key=f"fork.{name}")

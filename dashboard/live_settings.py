@@ -45,7 +45,7 @@ def _widget(run_id: str, path: str, spec: dataclasses.Field[Any], value: Any) ->
     key, label, about = (
         f"live.{run_id}.{path}.{value}",
         text.setting_name(path),
-        f"{spec.metadata['help']} ({cfg.allowed(spec)})",
+        cfg.about(spec),
     )
     if spec.metadata["choices"]:
         options = list(spec.metadata["choices"])

@@ -226,8 +226,8 @@ def _widget(base: RunConfig, path: str, spec: dataclasses.Field[Any], prefix: st
     section, name = path.split(".", 1)
     key = _key(base, path, prefix)
     kind, _ = cfg.field_type(spec)
-    default, about = getattr(getattr(base, section), name), f"{spec.metadata['help']} ({cfg.allowed(spec)})"
-    label = text.setting_name(path) + (f" ({spec.metadata['unit']})" if spec.metadata["unit"] else "")
+    default, about = getattr(getattr(base, section), name), cfg.about(spec)
+    label = text.setting_name(path)
     _look(key, spec, path, default)
     kept: dict[str, Any] = {"key": key, "bind": BIND, "help": about, "on_change": _forget, "args": (key,)}
     if kind is bool:
@@ -252,5 +252,5 @@ def number(base: RunConfig, path: str, key: str, label: str, *, step: float, abo
         label, min_value=None if low is None else kind(low), max_value=None if high is None else kind(high), value=default, step=kind(step),
         format="%d" if kind is int else "%g", key=key, bind=BIND, placeholder="the preset's",
         on_change=_forget, args=(key,),
-        help=about or f"{spec.metadata['help']} ({cfg.allowed(spec)})",
+        help=about or cfg.about(spec),
     )  # fmt: skip

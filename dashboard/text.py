@@ -61,7 +61,7 @@ QUEUE_MORE = "and {:,} more; the Runs page lists them, and the Label curves page
 STEPS_HELP = "How many steps a press of Step takes before the run pauses again"
 CHANGE_HELP = "Change a setting of this run while it trains"
 CHANGE_TITLE = "Change while it trains"
-CHANGE_RUNNING = "Takes effect at the next step. Every chart marks the step, and the run is no longer counted among its unchanged likes."
+CHANGE_RUNNING = "Takes effect at the next step, which every chart marks. From then on no sweep counts this run."
 CHANGE_RESTING = "Takes effect with the first step after Resume or Step, and is marked on every chart."
 ESTIMATE_ALIKE = "About **{}** on this machine, judging by your last run of this kind."
 ESTIMATE_SCALED = "About **{}** on this machine, reckoned from a {} run by the images a step."
@@ -237,9 +237,18 @@ IMPORT_TEXT = "A run that was saved as a zip, here or on another machine. Up to 
 RESUME_HOW = "Press Resume above, or type `python -m sslcore resume %s`."
 
 
+SETTINGS = {  # the names that don't read well as they are; short: two stand beside each other in the sidebar
+    "alpha": "alpha", "bn_momentum": "BN momentum", "ema_decay": "EMA decay", "ema_warmup": "EMA warm-up", "evals": "Evaluations", "graph": "CUDA graph", "hand": "By hand",
+    "include_labeled": "Labelled too", "labeled_gamma": "Labelled tail", "lambda_u": "lambda_u", "lr": "Learning rate", "mu": "mu", "net": "Network",
+    "num_ops": "Operations N", "op_prob": "Probability p", "pick": "Picked", "tensorboard": "TensorBoard",
+    "unlabeled_gamma": "Unlabelled tail", "val": "Validation", "views": "Views K", "wrong": "Wrong labels",
+}  # fmt: skip
+
+
 def setting_name(path: str) -> str:
-    """Name of a setting for a person: "Threshold" for `method.threshold`."""
-    return path.rpartition(".")[2].replace("_", " ").capitalize()
+    """Name of a setting for a person: "Threshold" for `method.threshold`, "Learning rate" for `optim.lr`."""
+    name = path.rpartition(".")[2]
+    return SETTINGS.get(name, name.replace("_", " ").capitalize())
 
 
 def step_of(kind: type, value: float | None) -> float:

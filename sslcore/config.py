@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Any
 
 from sslcore.settings import ConfigError, field_type, setting, short
+from sslcore.settings import about as about
 from sslcore.settings import allowed as allowed
 from sslcore.settings import check as check
 from sslcore.settings import parse as parse

@@ -63,6 +63,12 @@ def allowed(spec: dataclasses.Field[Any]) -> str:
     return text + (" or empty" if optional else "")
 
 
+def about(spec: dataclasses.Field[Any]) -> str:
+    """Say what a setting means, in which unit, and what it may be: "optimizer steps (steps: a whole number from 1)"."""
+    unit = spec.metadata["unit"]
+    return f"{spec.metadata['help']} ({unit + ': ' if unit else ''}{allowed(spec)})"
+
+
 def field_type(spec: dataclasses.Field[Any]) -> tuple[type, bool]:
     """Return (type, may be None) of a field, its annotation resolved."""
     hint: Any = _TYPE_NAMES[spec.type] if isinstance(spec.type, str) else spec.type

@@ -238,10 +238,10 @@ RESUME_HOW = "Press Resume above, or type `python -m sslcore resume %s`."
 
 
 SETTINGS = {  # the names that don't read well as they are; short: two stand beside each other in the sidebar
-    "alpha": "alpha", "bn_momentum": "BN momentum", "ema_decay": "EMA decay", "ema_warmup": "EMA warm-up", "evals": "Evaluations", "graph": "CUDA graph", "hand": "By hand",
-    "include_labeled": "Labelled too", "labeled_gamma": "Labelled tail", "lambda_u": "lambda_u", "lr": "Learning rate", "mu": "mu", "net": "Network",
-    "num_ops": "Operations N", "op_prob": "Probability p", "pick": "Picked", "tensorboard": "TensorBoard",
-    "unlabeled_gamma": "Unlabelled tail", "val": "Validation", "views": "Views K", "wrong": "Wrong labels",
+    "alpha": "alpha", "bn_momentum": "BN momentum", "ema_decay": "EMA decay", "ema_warmup": "EMA warm-up", "evals": "Evaluations",
+    "graph": "CUDA graph", "hand": "By hand", "include_labeled": "Labelled too", "labeled_gamma": "Labelled tail", "lambda_u": "lambda_u",
+    "lr": "Learning rate", "mu": "mu", "net": "Network", "num_ops": "Operations N", "op_prob": "Probability p", "pick": "Picked",
+    "tensorboard": "TensorBoard", "unlabeled_gamma": "Unlabelled tail", "val": "Validation", "views": "Views K", "wrong": "Wrong labels",
 }  # fmt: skip
 
 

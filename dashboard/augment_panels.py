@@ -32,6 +32,7 @@ def weak_and_strong(picture: Still, picked: Picked, knobs: Knobs, asked: Asked, 
     changed = any(told.ops or told.box for told in views.strong_told)
     which = min(int(st.session_state.get(f"aug_which_{count}") or 1), count) - 1 if changed else -1
     names, expected = class_names(picked, asked), None
+    truth = picked.truth if list(names) == list(picked.images.class_names) else None
     whole = opinions(asked, np.concatenate([picture.pixels[None], views.weak, views.strong]))
     if whole is not None:
         expected = int(whole[0].argmax())
@@ -59,7 +60,7 @@ def weak_and_strong(picture: Still, picked: Picked, knobs: Knobs, asked: Asked, 
         st.caption(words.STRONG_TEXT)
         st.html(exhibits.sheet(strong, names, expected))
         if whole is not None and expected is not None:
-            st.markdown(verdict(whole[1 : 1 + count], whole[1 + count :], expected, names, views.strong_told))
+            st.markdown(verdict(whole[1 : 1 + count], whole[1 + count :], expected, names, views.strong_told, truth))
             st.caption(words.BARS)
         if changed:
             _step_by_step(picture, knobs, asked, seed, names, expected, views)
@@ -99,16 +100,23 @@ def _step_by_step(
     st.html(exhibits.sheet(row, names, expected, "steps"))
 
 
-def verdict(weak: np.ndarray, strong: np.ndarray, expected: int, names: Sequence[str], told: Sequence[object]) -> str:
-    """How many views keep the class, and which strong view hurts most, as markdown; weak and strong (n, C)."""
+def verdict(
+    weak: np.ndarray, strong: np.ndarray, expected: int, names: Sequence[str], told: Sequence[object], truth: int | None
+) -> str:
+    """How many views keep the class, which strong view hurts most, and whether the class is right, as markdown; weak and strong (n, C)."""
     name = text.escape(str(names[expected]))
     kept_weak, kept_strong = ((part.argmax(axis=1) == expected).sum() for part in (weak, strong))
     worst = int(strong[:, expected].argmin())
+    error = ""
+    if truth is not None and truth != expected:
+        error = (
+            f" Here that label is wrong, and consistency would teach the error: it is **{text.escape(names[truth])}**."
+        )
     how = text.escape(", ".join(drawn_words.strong(told[worst])))  # type: ignore[arg-type]
     return (
         f"The model says **{name}** on {kept_weak} of {len(weak)} weak and {kept_strong} of {len(strong)} strong views. "
         f"It believes least in it ({100 * strong[worst, expected]:.0f} %) after: {how}. "
-        "Training on consistency would push that view back to the weak view's label."
+        "Training on consistency would push that view back to the weak view's label." + error
     )
 
 

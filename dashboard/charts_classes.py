@@ -17,6 +17,7 @@ from dashboard.text import plotly_safe, plural, shorten
 MOST_CLASSES = 10
 NAME = 14  # letters of a class name in a legend or at an axis
 MOST_NUMBERS = 15  # classes up to which the cells of a confusion matrix hold their numbers
+BELOW = 8  # letters of one below a confusion matrix, where names stand upright
 FULL = 0.75  # share of a row above which a cell's number is white
 
 
@@ -135,14 +136,16 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     at = list(range(0, classes, every))
     ticks = {
         "tickvals": at,
-        "ticktext": [axis[c] for c in at],
         "showgrid": False,
         "fixedrange": True,
         "zeroline": False,
     }
     figure["layout"] |= {
-        "xaxis": {**ticks, "title": {"text": "prediction"}, "range": [-0.5, classes - 0.5]},
-        "yaxis": {**ticks, "title": {"text": "truth"}, "range": [classes - 0.5, -0.5], "automargin": True},
+        "xaxis": {
+            **ticks, "ticktext": [plotly_safe(shorten(names[c], BELOW)) for c in at], "title": {"text": "prediction"},
+            "range": [-0.5, classes - 0.5], "automargin": True,
+        },
+        "yaxis": {**ticks, "ticktext": [axis[c] for c in at], "title": {"text": "truth"}, "range": [classes - 0.5, -0.5], "automargin": True},
         "hovermode": "closest", "showlegend": False, "margin": {"l": 62, "r": 10, "t": 10, "b": 52},
     }  # fmt: skip
     return figure

@@ -101,7 +101,7 @@ USE_RUN = "Use the run's settings"
 USE_RUN_HELP = "Set the knobs above to those with which this run was trained."
 NONE_FITS = "No run with a checkpoint takes pictures of this size and colour yet. Train one on {data}, and its opinion stands under every view."
 OTHER_SHAPE = "The run in the address takes pictures of another size or colour; choose its data set to ask it."
-BARS = "Bars: the three likeliest classes. Tick: the class of the unchanged picture; cross: another one."
+BARS = "Bars: the three likeliest classes. Tick: the class that the model names for the unchanged picture, be it right or wrong; cross: another one."
 SAVE_PNG, SAVE_CSV = "Save as picture", "Save as table"
 
 OP = (

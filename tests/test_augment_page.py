@@ -24,6 +24,7 @@ from sslcore import events as ev
 from sslcore.augment.magnitudes import PRESETS
 from sslcore.augment.mixup import draw_beta, mixup
 from sslcore.augment.ops import OP_NAMES, OPS
+from sslcore.augment.told import Told
 from sslcore.augment.views import normalize, strong_view, weak_view
 from sslcore.config import AugmentConfig, DataConfig
 from sslcore.evaluate import predict_logits
@@ -457,3 +458,11 @@ def test_numbers_are_written_with_their_unit() -> None:
     assert [write("Brightness", 0.5), write("Posterize", 4.0), write("Solarize", 12.0), write(CUTOUT, 0.5), write("Equalize", None)] == [
         "x 0.50", "4 bits", "from 12", "50%", ""
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("truth", [0, 1, None])
+def test_a_wrong_guess_is_told_where_the_truth_is_known(truth: int | None) -> None:
+    weak, strong = np.array([[0.9, 0.1]]), np.array([[0.2, 0.8]])
+    told = augment_panels.verdict(weak, strong, 0, ("fish", "<b>bird"), [Told(False, 0, 0)], truth)
+    assert "**fish** on 1 of 1 weak and 0 of 1 strong views" in told
+    assert ("it is **\\<b\\>bird**" in told) == (truth == 1)

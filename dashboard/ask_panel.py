@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import streamlit as st
 
-from dashboard import asking, images, queries, text
+from dashboard import asking, images, queries, text, widgets
 from dashboard import text_images as words
 from dashboard.bars import bars
 from dashboard.picture_picker import KINDS
@@ -110,7 +110,9 @@ def _next(run: Run, model: Labeller) -> None:
 
     st.caption(words.NEXT_TEXT)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        count = int(st.number_input(words.NEXT_COUNT, 1, 96, 24, key="next_count", bind=BIND, width=130))
+        count = int(
+            st.number_input(words.NEXT_COUNT, 1, 96, 24, key="next_count", bind=widgets.bind("next_count"), width=130)
+        )
         diverse = st.toggle(
             words.NEXT_DIVERSE,
             value=True,

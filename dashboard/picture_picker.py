@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import augmenting, text
+from dashboard import augmenting, text, widgets
 from dashboard import text_augment as words
 from dashboard.augmenting import Still
 
@@ -48,7 +48,11 @@ def pick(slot: DeltaGenerator, wanted: str = "") -> Picked | None:
         source = _source(wanted)
         size = 32
         if source.startswith("folder:"):
-            size = int(st.number_input("Size", 8, 256, 32, key="aug_size", bind=BIND, help=words.SIZE_HELP, width=110))
+            size = int(
+                st.number_input(
+                    "Size", 8, 256, 32, key="aug_size", bind=widgets.bind("aug_size"), help=words.SIZE_HELP, width=110
+                )
+            )
     images = _load(source, size)
     if images is None:
         return None
@@ -104,7 +108,9 @@ def browse(
             help=words.CLASS_HELP, on_change=_first_of_class, args=(labels, key, class_key), width=140,
         )  # fmt: skip
     help_text = about or words.NUMBER_HELP.format(last=f"{len(labels) - 1:,}")
-    at = int(st.number_input(label, 0, len(labels) - 1, start, key=key, bind=BIND, width=120, help=help_text))
+    at = int(
+        st.number_input(label, 0, len(labels) - 1, start, key=key, bind=widgets.bind(key), width=120, help=help_text)
+    )
     with st.container(horizontal=True, gap="xsmall", width="content"):
         for name, step in (("Previous", -1), ("Next", 1), ("Random", 0)):
             st.button(name, key=f"{key}_{name}", on_click=_go, args=(labels, key, at, wanted, step))

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard import text
+from dashboard import text, widgets
 from sslcore import config as cfg
 from sslcore import presets, tensorboard
 from sslcore.config import ConfigError, RunConfig
@@ -250,7 +250,7 @@ def number(base: RunConfig, path: str, key: str, label: str, *, step: float, abo
     _look(key, spec, path, default)
     return st.number_input(
         label, min_value=None if low is None else kind(low), max_value=None if high is None else kind(high), value=default, step=kind(step),
-        format="%d" if kind is int else "%g", key=key, bind=BIND, placeholder="the preset's",
+        format="%d" if kind is int else "%g", key=key, bind=widgets.bind(key), placeholder="the preset's",
         on_change=_forget, args=(key,),
         help=about or cfg.about(spec),
     )  # fmt: skip

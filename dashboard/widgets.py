@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable
+from typing import Literal
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from dashboard import queries, text, theme
 from sslcore.events import Run
@@ -17,6 +21,22 @@ def title(run: Run) -> str:
         f"{text.METHODS.get(run.method, run.method)} · {text.data_name(run.data)} · {text.plural(run.labels, 'label')}"
     )
     return plain if run.name == run.id else f"{text.shorten(run.name)} · {plain}"
+
+
+def bind(key: str) -> Literal["query-params"] | None:
+    """Return how a box for whole numbers is tied to the address: not at all while that asks for an infinite one.
+
+    Streamlit drops any other value that a box can't hold, but falls over this one.
+    """
+    try:
+        infinite = math.isinf(float(st.query_params.get(key, "")))
+    except ValueError:
+        return "query-params"
+    if not infinite:
+        return "query-params"
+    with contextlib.suppress(StreamlitAPIException):  # tied already, by going back in the browser's history
+        del st.query_params[key]
+    return None
 
 
 def pick_run(found: list[Run]) -> Run | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from dashboard import images, inspection, pseudo_steps, queries, sandbox, text, text_pseudo, xray
+from dashboard import images, inspection, pseudo_steps, queries, sandbox, text, text_pseudo, widgets, xray
 from dashboard.image_strip import Cell, image_strip
 from dashboard.pseudo_steps import BIND
 from dashboard.queries import Columns
@@ -80,7 +80,7 @@ def _reveal() -> bool:
 
 def _from_probe(run: Run, frame: Columns, probe: Predictions, names: list[str]) -> Shown:
     total = len(frame["weak_images"])
-    number = int(st.number_input("Image", 0, total - 1, 0, key="image", bind=BIND, width=120))
+    number = int(st.number_input("Image", 0, total - 1, 0, key="image", bind=widgets.bind("image"), width=120))
     recorded = pseudo_steps.recorded(run, frame.get("count"))
     subject = xray.from_keyframe(frame, number, recorded)
     return Shown(subject, names, _reveal(), number, total, probe, recorded, tuple(frame["weak_images"]), 0, False)
@@ -94,8 +94,14 @@ def _from_pool(path: Path, probe: Predictions, names: list[str]) -> Shown | None
         st.error(text.escape(str(problem)), icon=":material/error:")
         return None
     total = len(inspector.pool)
-    number = int(st.number_input("Image", 0, total - 1, 0, key=f"pool.{total}", bind=BIND, width=120))
-    chance = int(st.number_input("Draw", 0, 9999, 0, key="draw", bind=BIND, width=120, help=text_pseudo.DRAW_HELP))
+    number = int(
+        st.number_input("Image", 0, total - 1, 0, key=f"pool.{total}", bind=widgets.bind(f"pool.{total}"), width=120)
+    )
+    chance = int(
+        st.number_input(
+            "Draw", 0, 9999, 0, key="draw", bind=widgets.bind("draw"), width=120, help=text_pseudo.DRAW_HELP
+        )
+    )
     first = number // BLOCK * BLOCK
     pictures = inspection.originals(inspector, first, BLOCK)
     subject = inspection.subject(inspector, number, chance)

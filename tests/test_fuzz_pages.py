@@ -31,7 +31,7 @@ NAMES = [
     "race_labels", "race_seed", "images_from", "images_folder", "images_size", "images_page", "hand", "ask", "sure", "next_count", *PATHS,
 ]  # fmt: skip
 VALUES = st.sampled_from([
-    "", "0", "-1", "3", "1e309", "nan", "9" * 5000, "true", "none", "RUN", "RUN,RUN,x", "flexmatch", "shapes", "smoke", "folder:/nowhere", "/nowhere",
+    "", "0", "-1", "3", "1e309", "-inf", "nan", "9" * 5000, "true", "none", "RUN", "RUN,RUN,x", "flexmatch", "shapes", "smoke", "folder:/nowhere", "/nowhere",
     "<b>x</b>", "\u202ex", "../x", "-step", "accuracy", ",", "\0", "[1]", "\u0663",
 ]) | st.text(max_size=8)  # fmt: skip
 ADDRESSES = st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=6), VALUES, max_size=6)
@@ -57,6 +57,23 @@ def test_any_address_is_a_page(view: str, address: dict[str, str], store: Store)
         at.query_params[name] = value.replace("RUN", run_id)
     at.switch_page(f"views/{view}.py").run()
     assert not at.exception, at.exception
+
+
+@pytest.mark.parametrize(
+    ("view", "name"),
+    [
+        ("train", "steps"), ("curves", "sweep.budget"), ("images", "images_size"), ("augment", "aug_draw"), ("augment", "aug_image"),
+        ("pseudo", "image"), ("pseudo", "draw"), ("train", "n"),
+    ],
+)  # fmt: skip
+def test_a_whole_number_is_never_infinite(view: str, name: str, store: Store) -> None:
+    at = AppTest.from_file(str(APP), default_timeout=120)
+    at.query_params[name] = "1e309"
+    at.switch_page(f"views/{view}.py").run()
+    assert not at.exception, at.exception
+    if name == "steps":
+        assert any("must be a whole number" in str(told.value) for told in (*at.info, *at.warning))
+    assert not at.run().exception
 
 
 @cases(300)

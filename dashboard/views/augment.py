@@ -4,7 +4,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import augment_knobs, augment_panels, guide, guide_tour, picture_picker, queries, text
+from dashboard import augment_knobs, augment_panels, guide, guide_tour, picture_picker, queries, text, widgets
 from dashboard import text_augment as words
 from dashboard.live_chart import STATIC
 from dashboard.picture_picker import Picked
@@ -60,7 +60,16 @@ with st.container(gap="small"):
         slot = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
         st.button(words.AGAIN, icon=":material/casino:", key="aug_again", type="primary", on_click=draw_again)
         seed = int(
-            st.number_input(words.DRAW[0], 0, 999_999, 0, key="aug_draw", bind=BIND, help=words.DRAW[1], width=110)
+            st.number_input(
+                words.DRAW[0],
+                0,
+                999_999,
+                0,
+                key="aug_draw",
+                bind=widgets.bind("aug_draw"),
+                help=words.DRAW[1],
+                width=110,
+            )
         )
     with above:
         picked = picture_picker.pick(slot, named)

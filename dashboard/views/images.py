@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 
-from dashboard import augmenting, hand_panel, own_images, text
+from dashboard import augmenting, hand_panel, own_images, text, widgets
 from dashboard import text_images as words
 
 if TYPE_CHECKING:
@@ -44,7 +44,16 @@ def chosen() -> tuple[str, int]:
         size = 32
         if kind in words.FROM:
             size = int(
-                st.number_input("Size", 8, 256, 32, key="images_size", bind=BIND, help=words.SIZE_HELP, width=110)
+                st.number_input(
+                    "Size",
+                    8,
+                    256,
+                    32,
+                    key="images_size",
+                    bind=widgets.bind("images_size"),
+                    help=words.SIZE_HELP,
+                    width=110,
+                )
             )
     if kind == "zip":
         upload()

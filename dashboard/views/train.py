@@ -80,7 +80,7 @@ def toolbar(choice: Choice, run: Run | None) -> Run | None:
             )
             if name == "step":
                 st.number_input(
-                    "Steps", 1, MOST_STEPS, 1, key="n", bind="query-params", width=104, label_visibility="collapsed", help=text.STEPS_HELP
+                    "Steps", 1, MOST_STEPS, 1, key="n", bind=widgets.bind("n"), width=104, label_visibility="collapsed", help=text.STEPS_HELP
                 )  # fmt: skip
         live_settings(run)
     return run

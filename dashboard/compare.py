@@ -130,7 +130,7 @@ def overlay(curves: Sequence[Curve], metric: str, axis: str, end: float, forks: 
         style = {"color": color, "dash": dash, "width": figures.WIDTH}
         trace = figures.trace(one.x, one.y, text.plotly_safe(one.label), style, ".1%" if share else ".4~g")
         if len(one.x) <= 40:  # evaluations: each is seen, and a single one is not nothing
-            trace |= {"mode": "lines+markers", "marker": {"size": 6, "color": color}}
+            trace |= {"mode": "lines+markers", "marker": {"size": 6, "color": color}, "cliponaxis": False}
         traces.append(trace)
     figure = figures.new(traces)
     hover = ",.1f" if axis == "seconds" else ",d"

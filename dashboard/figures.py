@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dashboard import theme
-from dashboard.text import THOUSANDS, number, plotly_safe, shorten
+from dashboard.text import number, plotly_safe, shorten
 
 Figure = dict[str, Any]
 Columns = Mapping[str, np.ndarray]
@@ -36,7 +36,7 @@ def new(traces: list[Figure]) -> Figure:
         "layout": {
             "margin": {"l": 58, "r": 14, "t": 36, "b": 50},
             "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
-            "showlegend": True, "shapes": [], "annotations": [], "separators": f".{THOUSANDS}",
+            "showlegend": True, "shapes": [], "annotations": [],
         },
     }  # fmt: skip
 

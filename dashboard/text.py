@@ -303,14 +303,11 @@ def duration(seconds: float) -> str:
     return f"{hours:,} h {rest:02d} min"
 
 
-THOUSANDS = "\u202f"  # between groups of three digits
-
-
 def number(value: float) -> str:
-    """Write a count with thin groups: 12 345; a rate loses the digits that mean nothing."""
+    """Write a count in groups of three: 12,345; a rate loses the digits that mean nothing."""
     if isinstance(value, float) and value >= 1000:
         value = round(value, -2 if value >= 10_000 else -1)
-    return f"{round(value):,}".replace(",", THOUSANDS)
+    return f"{round(value):,}"
 
 
 def plural(count: int, noun: str) -> str:

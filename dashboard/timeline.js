@@ -4,7 +4,7 @@ const PAUSE = 80  // milliseconds of rest after which a move is told
 export default function ({ data, parentElement, setTriggerValue }) {
   const box = parentElement.querySelector(".ssl-timeline")
   const slider = box.querySelector("input"), label = box.querySelector("output"), ticks = box.querySelector(".ticks")
-  const name = (i) => `step ${data.steps[i].toLocaleString("en").replaceAll(",", "\u202f")}`
+  const name = (i) => `step ${data.steps[i].toLocaleString("en")}`
   const place = (i) => (data.steps.length > 1 ? (100 * i) / (data.steps.length - 1) : 100)
   const say = () => {
     label.textContent = name(slider.value)

@@ -177,8 +177,8 @@ PRESETS: dict[str, Preset] = {
     "digits-lesson": _LESSON,
     "shapes-lesson": Preset(
         "Shapes lesson",
-        "Colour drawings of ten things, where colour, pattern and background can each mislead: 40 labels are few here. About a "
-        "minute a run on one CPU core.",
+        "Colour drawings of ten things, where colour, pattern and background can each mislead: 40 labels are few here. On "
+        "one CPU core Supervised takes 12 seconds, MixMatch 33, FixMatch and FlexMatch 77.",
         RunConfig(
             data=DataConfig(source="shapes", labels=40),
             augment=AugmentConfig(cutout=0.25),

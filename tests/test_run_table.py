@@ -72,7 +72,7 @@ def test_cells_say_what_the_run_says(run: Run) -> None:
     assert values[0] == run.id
     found = dict(zip([column.name for column in columns], values[1:], strict=True))
     assert found == {
-        "name": ["mine", run.id], "state": "finished", "method": "FixMatch", "data": "Digits", "labels": "12\u202f345", "seed": "0",
+        "name": ["mine", run.id], "state": "finished", "method": "FixMatch", "data": "Digits", "labels": "12,345", "seed": "0",
         "progress": [0.25, "15 / 60"], "test": "97.1 %", "raw": "96.5 %", "seconds": "1 min 15 s", "created": 1000, "note": "a b",
     }  # fmt: skip
     young = dict(

@@ -61,7 +61,7 @@ def tab(browser: Any) -> Iterator[Callable[..., Any]]:
     def open_page(address: str, **options: Any) -> Any:
         page = browser.new_page(**{"viewport": {"width": 1440, "height": 900}, **options})
         opened.append(page)
-        page.on("console", lambda message: problems.append(message.text) if is_error(message) else None)
+        page.on("console", lambda message: problems.append(told(message)) if is_error(message) else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on(
             "request",
@@ -84,6 +84,10 @@ def tab(browser: Any) -> Iterator[Callable[..., Any]]:
 def is_error(message: Any) -> bool:
     """Whether a console message is an error of ours: a page below / looks for its server there before it looks at the root."""
     return message.type == "error" and "/_stcore/" not in message.location.get("url", "")
+
+
+def told(message: Any) -> str:
+    return f"{message.text} ({message.location.get('url', '')})"
 
 
 LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")

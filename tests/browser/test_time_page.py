@@ -35,8 +35,8 @@ def step(page: Any) -> int:
 
 def told(page: Any) -> int:
     """The step in the line of numbers, which the server writes."""
-    found = re.search(r"Step ([\d\u202f]+) of", page.locator("[data-testid=stMain]").inner_text())
-    return int(found[1].replace("\u202f", "")) if found else -1
+    found = re.search(r"Step ([\d,]+) of", page.locator("[data-testid=stMain]").inner_text())
+    return int(found[1].replace(",", "")) if found else -1
 
 
 def opened(tab: Tab, address: str, **options: Any) -> Any:

@@ -21,7 +21,7 @@ Tab = Callable[..., Any]
 SMOKE = "?preset=Smoke+test&device=CPU"
 LONG = SMOKE + "&smoke.steps=100000"
 LINE = ".st-key-chart_loss .scatterlayer path.js-line"
-STEP = re.compile(r"step ([\d\u202f]+) of")
+STEP = re.compile(r"step ([\d,]+) of")
 
 
 def press(page: Any, name: str) -> None:
@@ -31,7 +31,7 @@ def press(page: Any, name: str) -> None:
 def step(page: Any) -> int:
     """The step that the page shows."""
     found = STEP.search(page.locator("[data-testid=stMain]").inner_text())
-    return int(found[1].replace("\u202f", "")) if found else -1
+    return int(found[1].replace(",", "")) if found else -1
 
 
 def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:

@@ -61,7 +61,8 @@ def tab(browser: Any) -> Iterator[Callable[..., Any]]:
     def open_page(address: str, **options: Any) -> Any:
         page = browser.new_page(**{"viewport": {"width": 1440, "height": 900}, **options})
         opened.append(page)
-        page.on("console", lambda message: problems.append(told(message)) if is_error(message) else None)
+        page.on("console", lambda message: problems.append(message.text) if is_error(message) else None)
+        page.on("response", lambda response: problems.append(refused(response)) if is_refused(response) else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on(
             "request",
@@ -82,12 +83,17 @@ def tab(browser: Any) -> Iterator[Callable[..., Any]]:
 
 
 def is_error(message: Any) -> bool:
-    """Whether a console message is an error of ours: a page below / looks for its server there before it looks at the root."""
-    return message.type == "error" and "/_stcore/" not in message.location.get("url", "")
+    """Whether a console message is an error of ours; what could not be loaded is told by its response, with its address."""
+    return message.type == "error" and not message.text.startswith("Failed to load resource: the server responded")
 
 
-def told(message: Any) -> str:
-    return f"{message.text} ({message.location.get('url', '')})"
+def is_refused(response: Any) -> bool:
+    """Whether something of ours was not there: a page below / looks for its server there before it looks at the root."""
+    return response.status >= 400 and "/_stcore/" not in response.url
+
+
+def refused(response: Any) -> str:
+    return f"{response.url} answered {response.status}"
 
 
 LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")

@@ -37,7 +37,8 @@ def sweep(browser: Any, address: str) -> str:
     """Run the digits curve with two seeds on the real page and return the URL that shows it: some minutes."""
     page = browser.new_page()
     page.goto(f"{address}curves?sweep=Digits+curve&seeds=0,1&at=10+labels&goal=95")
-    page.locator(".st-key-sweep_start button").first.click()  # Start, or Go on: the run of the other pictures is one of its cells
+    # Start, or Go on: the run of the other pictures is one of its cells.
+    page.locator(".st-key-sweep_start button").first.click()
     page.get_by_text("40 of 40 runs finished").wait_for(timeout=3_000_000)
     url = str(page.url)
     page.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -17,7 +17,6 @@ from dashboard.image_strip import Cell, image_strip
 if TYPE_CHECKING:
     from sslcore.data import ImageSet
 
-BIND: Final = "query-params"
 HAND = "hand"  # name in the URL
 PAGE, COLUMNS = 64, 16  # images of a class shown at once, and squares a row of the sprite
 

@@ -11,7 +11,7 @@ import contextlib
 import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -265,19 +265,9 @@ def _variants(bench: Bench) -> list[Row]:
     found = [_time(bench, "fixmatch", train__precision=name) for name in ("fp32", "bf16", "fp16")]
     found.append(_time(bench, "fixmatch", train__graph="off"))
     for precision in ("bf16", "fp16"):
-        with _without_kernels():
+        with kernels.without():
             found.append(_time(bench, "fixmatch", train__precision=precision) | {"kernels": False})
     return found
-
-
-@contextlib.contextmanager
-def _without_kernels() -> Iterator[None]:
-    """What is captured inside is made of PyTorch's own operations alone."""
-    kernels.in_use = False
-    try:
-        yield
-    finally:
-        kernels.in_use = True
 
 
 def _augmentation(bench: Bench) -> Row:
@@ -303,7 +293,7 @@ def _augmentation(bench: Bench) -> Row:
             stream.row.zero_()  # always the first row, however often it is asked for
             part()
 
-        with _without_kernels() if name == "selected" else contextlib.nullcontext():
+        with kernels.without() if name == "selected" else contextlib.nullcontext():
             replay = _captured(trainer, work)
         row[f"{name}_seconds"] = bench.timed(replay)
     fixmatch = [found for found in bench.found.get("methods", []) if found["method"] == "fixmatch"]

@@ -5,17 +5,30 @@ Whatever is written in it has a twin in plain PyTorch, which is used wherever th
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-in_use = True  # False: the twins do it all, to be compared with
+in_use = True
 problems: list[str] = []  # why kernels could not be made here
 started: list[int] | None = None  # a list, for a bench: the bytes of the tensors of every kernel that is started
+
+
+@contextlib.contextmanager
+def without() -> Iterator[None]:
+    """Inside, the twins do it all; what is captured inside is made of PyTorch's own operations for ever."""
+    global in_use
+    in_use = False
+    try:
+        yield
+    finally:
+        in_use = True
 
 
 class KernelError(RuntimeError):

@@ -166,8 +166,9 @@ class Lab:
             return
         race = self.store.run(run_id).summary.get("race")
         going: dict[str, Stay | None] = {run_id: None}  # None: has yet to be loaded
+        idle = False
         while going:
-            free = self.at_once - len(going)
+            free = 0 if idle else self.at_once - len(going)  # nobody is asked for while the GPU has no room
             beside = self.store.waiting(race) if race else self.store.waiting()[:free] if free > 0 else []
             going |= {each: None for each in beside if self._take(each)}
             idle = True

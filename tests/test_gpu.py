@@ -56,9 +56,8 @@ def test_the_strong_kernel_equals_its_twins(shape: tuple[int, ...], preset: str)
         got = apply_strong(images, draw, config)
         on_cpu = StrongDraw(*(each.cpu() for each in draw))
         assert got.cpu().equal(apply_strong(images.cpu(), on_cpu, config))
-        kernels.in_use = False
-        selected = apply_strong(images, draw, config)
-        kernels.in_use = True
+        with kernels.without():
+            selected = apply_strong(images, draw, config)
         assert got.equal(selected)
 
 

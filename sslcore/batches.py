@@ -8,13 +8,17 @@ import torch
 from torch import Tensor
 
 from sslcore.augment.mixup import draw_beta
-from sslcore.augment.views import normalize, strong_view, weak_view
-from sslcore.config import AugmentConfig, MixMatchConfig, RunConfig
+from sslcore.augment.views import ViewDraw, apply_view, draw_view, joined, normalize
+from sslcore.config import MixMatchConfig, RunConfig
 from sslcore.data.image_set import ImageSet
 from sslcore.data.splits import Split, taught_labels
 from sslcore.methods import Method
-from sslcore.methods.base import WEAK, Batch, Mix
+from sslcore.methods.base import STRONG, Batch, Mix
 from sslcore.rng import Generators
+
+AHEAD = 64  # steps whose indices are drawn at once where a step may be a graph
+MOST, MEMORY = 8, 4 * 2**20  # steps whose pictures are made at once elsewhere, and bytes of them
+State = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
 class EndlessIndices:
@@ -36,12 +40,15 @@ class EndlessIndices:
 class BatchStream:
     """Make the batches of a run: gather, augment, normalise. Chance comes from the run's generators alone.
 
-    `draw_ahead` belongs between steps, `next` into the step. How often an order begins anew depends on its length, so the
-    indices are drawn outside a step that may be a CUDA graph: those of `ahead` steps at once, into memory that stays.
+    `draw_ahead` belongs between steps, `next` into the step. How often an order begins anew depends on its length, so
+    indices are drawn between steps, for several of them at once, into memory that stays. Views are made in the step if
+    that may be a CUDA graph (`in_step`). Else they are made between steps, too: small pictures cost a CPU more calls than
+    arithmetic, and those of eight steps at once a third. Either way the chance is drawn step by step, so the numbers are
+    the same.
     """
 
     def __init__(
-        self, images: ImageSet, split: Split, method: Method, config: RunConfig, generators: Generators, ahead: int = 1
+        self, images: ImageSet, split: Split, method: Method, config: RunConfig, generators: Generators, in_step: bool
     ) -> None:
         device = images.train_images.device
         self.images, self.method, self.config, self.generators = images, method, config, generators
@@ -51,45 +58,91 @@ class BatchStream:
         self.order_u = EndlessIndices(len(self.unlabeled), generators["order"]) if method.unlabeled_views else None
         self.num_x = config.train.batch
         self.num_u = config.method.mu * config.train.batch if config.method.name != "supervised" else 0  # type: ignore[union-attr]
+        # Parts of a batch: the labelled images, then each unlabelled view; neighbours with the same view share one call.
+        views = (method.labeled_view, *method.unlabeled_views)
+        parts = zip(views, (self.num_x, *[self.num_u] * len(method.unlabeled_views)), strict=True)
+        self.groups = [(view, [n for _, n in group]) for view, group in groupby(parts, key=lambda part: part[0])]
+        self.in_step = in_step
+        ahead = AHEAD if in_step else self._fitting(sum(sum(counts) for _, counts in self.groups))
         self.rows = torch.zeros(ahead, self.num_x + self.num_u, dtype=torch.int64, device=device)
         self.row = torch.zeros(1, dtype=torch.int64, device=device)  # the next step's row of `rows`
         self.used = ahead  # rows that are used up
-        self.before_rows: dict[str, Tensor] = {}  # the state from which `rows` were drawn
+        self.before: list[State] = []  # the state before each row was drawn
+        self.made: list[Tensor] = []  # each part's pictures, (ahead, count, channels, H, W), unless made in the step
         self.mean = torch.tensor(images.mean, device=device)
         self.std = torch.tensor(images.std, device=device)
 
+    def _fitting(self, pictures: int) -> int:
+        """Return of how many steps the pictures are made at once."""
+        return max(1, min(MOST, MEMORY // (pictures * self.images.train_images[0].numel())))
+
+    @property
+    def round(self) -> int:
+        """Steps that are alike in time only together: the first of them makes the pictures of all."""
+        return 1 if self.in_step else len(self.rows)
+
     def draw_ahead(self) -> None:
-        """Make sure that the indices of the next step are drawn."""
+        """Make sure that all is there that the next step takes from outside."""
         if self.used == len(self.rows):
             self._draw()
         self.used += 1
 
     def _draw(self) -> None:
-        if len(self.rows) > 1:  # else they are drawn right before their step, and there is nothing to go back to
-            self.before_rows = self._orders() | {"generator": self.generators["order"].get_state()}
-        drawn = []
-        for _ in range(len(self.rows)):  # step by step: the numbers must not depend on how many are drawn at once
+        drawn: list[Tensor] = []
+        draws: list[list[ViewDraw]] = []
+        self.before = []
+        for _ in range(len(self.rows)):
+            self.before.append(self._state())
             drawn.append(self.order_x.take(self.num_x))
             if self.order_u:
                 drawn.append(self.order_u.take(self.num_u))
+            if not self.in_step:
+                draws.append(self._draw_views())
         torch.cat(drawn, out=self.rows.view(-1))
         self.row.zero_()
         self.used = 0
+        if not self.in_step:
+            self.made = self._make(*self._indices(self.rows), draws)
 
     def next(self) -> Batch:
         """Return the next batch; `u_index` holds positions in the unlabelled pool."""
-        place_x, u_index = self.rows.index_select(0, self.row).view(-1).split([self.num_x, self.num_u])
+        row = self.rows.index_select(0, self.row)
         self.row += 1
-        index_x, index_u = self.labeled[place_x], self.unlabeled[u_index]
+        index_x, index_u = self._indices(row)
+        if self.in_step:
+            x, *u = (part[0] for part in self._make(index_x, index_u, [self._draw_views()]))
+        else:
+            x, *u = (part[self.used - 1] for part in self.made)
+        mix = self._mix(sum(map(len, (x, *u))))
+        return Batch(x, self.labels[index_x[0]], tuple(u), row[0, self.num_x :], mix)
 
-        names = (self.method.labeled_view, *self.method.unlabeled_views)
-        indices = [index_x] + [index_u] * len(self.method.unlabeled_views)
-        pictures = []  # neighbours with the same view share one call
-        for name, group in groupby(zip(names, indices, strict=True), key=lambda pair: pair[0]):
-            raw = self.images.train_images[torch.cat([index for _, index in group])]
-            pictures.append(view(name, raw, self.images.flip, self.config.augment, self.generators["augment"]))
-        x, *u = normalize(torch.cat(pictures), self.mean, self.std).split([len(index) for index in indices])
-        return Batch(x, self.labels[index_x], tuple(u), u_index, self._mix(sum(len(index) for index in indices)))
+    def _indices(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return which training images the rows of some steps mean: labelled (steps, B), unlabelled (steps, mu * B)."""
+        places_x, places_u = rows.split([self.num_x, self.num_u], dim=1)
+        return self.labeled[places_x], self.unlabeled[places_u]
+
+    def _draw_views(self) -> list[ViewDraw]:
+        """Draw one step's views, group by group."""
+        _, height, width, _ = self.images.train_images.shape
+        flip, augment, generator = self.images.flip, self.config.augment, self.generators["augment"]
+        return [
+            draw_view(name == STRONG, sum(counts), height, width, flip, augment, generator)
+            for name, counts in self.groups
+        ]
+
+    def _make(self, index_x: Tensor, index_u: Tensor, draws: list[list[ViewDraw]]) -> list[Tensor]:
+        """Return each part's pictures in some steps, normalised, (steps, count, channels, H, W)."""
+        indices = iter([index_x] + [index_u] * len(self.method.unlabeled_views))
+        made: list[Tensor] = []
+        pictures = []
+        for (_, counts), group in zip(self.groups, zip(*draws, strict=True), strict=True):
+            index = torch.cat([next(indices) for _ in counts], dim=1)
+            pictures.append(apply_view(self.images.train_images[index.view(-1)], joined(group), self.config.augment))
+        normal = normalize(torch.cat(pictures), self.mean, self.std)
+        sizes = [len(group) for group in pictures]
+        for (_, counts), group in zip(self.groups, normal.split(sizes), strict=True):
+            made += group.unflatten(0, (len(draws), -1)).split(counts, dim=1)
+        return made
 
     def _mix(self, count: int) -> Mix | None:
         if not isinstance(self.config.method, MixMatchConfig):
@@ -103,32 +156,19 @@ class BatchStream:
         index, foreign = self.unlabeled[u_index], self.images.foreign
         return self.images.train_labels[index], None if foreign is None else foreign[index]
 
-    def _orders(self) -> dict[str, Tensor]:
-        return {"order_x": self.order_x.queue} | ({"order_u": self.order_u.queue} if self.order_u else {})
+    def _state(self) -> State:
+        """Return what is left of the orders, and the states of the generators that are drawn from between steps."""
+        orders = {"order_x": self.order_x.queue} | ({"order_u": self.order_u.queue} if self.order_u else {})
+        names = ("order",) if self.in_step else ("order", "augment")
+        return orders, {name: self.generators[name].get_state() for name in names}
 
-    def state_dict(self) -> tuple[dict[str, Tensor], Tensor]:
-        """Return what is left of the orders, and the state of their generator; the other generators are saved by their owner.
+    def state_dict(self) -> State:
+        """Return the state from which the next step's row is drawn: orders, and states of generators in the place of the present ones."""
+        return self.before[self.used] if self.used < len(self.rows) else self._state()
 
-        With rows in hand that are not used up: as it was before these were drawn.
-        """
-        if self.used < len(self.rows):
-            orders = dict(self.before_rows)
-            return orders, orders.pop("generator")
-        return self._orders(), self.generators["order"].get_state()
-
-    def load_state_dict(self, state: dict[str, Tensor], step: int) -> None:
-        """Go on at `step`; the generators must have been loaded before. Rows begin at whole multiples of their number."""
-        self.order_x.queue = state["order_x"].to(self.order_x.queue.device)
+    def load_state_dict(self, orders: dict[str, Tensor]) -> None:
+        """Go on from `state_dict`; the generators must have been loaded."""
+        self.order_x.queue = orders["order_x"].to(self.order_x.queue.device)
         if self.order_u:
-            self.order_u.queue = state["order_u"].to(self.order_u.queue.device)
+            self.order_u.queue = orders["order_u"].to(self.order_u.queue.device)
         self.used = len(self.rows)
-        done = step % len(self.rows)
-        if done:
-            self._draw()
-            self.used = done
-            self.row.fill_(done)
-
-
-def view(name: str, raw: Tensor, flip: bool, augment: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Return one view of uint8 images (B, H, W, channels) by its name."""
-    return weak_view(raw, flip, generator) if name == WEAK else strong_view(raw, flip, augment, generator)

@@ -88,13 +88,18 @@ def _time_method(net: str, method: str, device: torch.device, steps: int, second
     trainer = Trainer(config, noise(net), device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    times = _timed(
-        trainer.train_step, device, steps, seconds, warm=3 if net == "lesson" or device.type == "cuda" else 1
-    )
+    together = trainer.stream.round
+
+    def work() -> None:
+        for _ in range(together):
+            trainer.train_step()
+
+    warm = 3 if net == "lesson" or device.type == "cuda" else 1
+    times = [each / together for each in _timed(work, device, -(-steps // together), seconds, warm)]
     median = statistics.median(times)
     row = {
         "net": net, "method": method, "images_per_step": trainer.images_per_step, "seconds_per_step": median, "fastest": min(times),
-        "slowest": max(times), "timed_steps": len(times), "images_per_s": trainer.images_per_step / median,
+        "slowest": max(times), "timed_steps": len(times) * together, "images_per_s": trainer.images_per_step / median,
     }  # fmt: skip
     if device.type == "cuda":
         row |= {

@@ -13,8 +13,8 @@ from sslcore.evaluate import evaluate
 from sslcore.sweep import Cell
 from sslcore.trainer import Trainer, choose_device, prepare_thread
 
-STEPS = 5  # timed, after one that warms up
-SECONDS = 4.0  # for each method at most, but never under one step
+STEPS = 5  # timed at least, after those that warm up: whole rounds of them
+SECONDS = 4.0  # for each method at most, but never under one round
 
 
 def measure(cells: Sequence[Cell]) -> dict[str, float]:
@@ -33,11 +33,11 @@ def _step(cell: Cell) -> float:
     prepare_thread(train.threads)
     try:
         trainer = Trainer(cell.config, data.load(cell.config.data, None), choose_device(train.device))
-        trainer.train_step()
+        _take(trainer, trainer.stream.round)
         began, steps = _now(trainer.device), 0
         while steps < STEPS and (steps == 0 or _now(trainer.device) - began < SECONDS):
-            trainer.train_step()
-            steps += 1
+            _take(trainer, trainer.stream.round)
+            steps += trainer.stream.round
         each = (_now(trainer.device) - began) / steps
         few = slice(0, 128)  # of the test images: an evaluation's time grows with them
         images, labels = trainer.images.test_images, trainer.images.test_labels
@@ -47,6 +47,11 @@ def _step(cell: Cell) -> float:
         return each + 2 * once * min(train.evals, train.steps) / train.steps  # EMA and raw
     finally:
         torch.set_num_threads(before)
+
+
+def _take(trainer: Trainer, steps: int) -> None:
+    for _ in range(steps):
+        trainer.train_step()
 
 
 def _now(device: torch.device) -> float:

@@ -32,7 +32,6 @@ from sslcore.probe import Probe
 from sslcore.rng import Generators
 
 CHECKPOINT_VERSION = 1
-AHEAD = 64  # steps whose indices are drawn at once where a step may be a graph
 
 
 class Trainer:
@@ -57,8 +56,7 @@ class Trainer:
         self.loss_scale = LossScale(device) if self.precision == "fp16" else None
         self.optimizer = make_optimizer(self.model, config.optim, self.graph_safe)
         self.ema = Ema(self.model, config.train.ema_decay, config.train.ema_warmup)
-        ahead = AHEAD if self.graph_safe else 1
-        self.stream = BatchStream(self.images, self.split, self.method, config, self.generators, ahead)
+        self.stream = BatchStream(self.images, self.split, self.method, config, self.generators, self.graph_safe)
         self.probe = Probe(self.images, self.split, config, self.generators)
         self.meter = Meter(images.num_classes, device)
         self.optim = config.optim
@@ -134,7 +132,7 @@ class Trainer:
         optimizer = self.optimizer.state_dict()
         for group in optimizer["param_groups"]:
             group["lr"] = float(group["lr"])
-        orders, order_generator = self.stream.state_dict()
+        orders, drawn_from = self.stream.state_dict()
         return {
             "version": CHECKPOINT_VERSION,
             "step": self.step,
@@ -149,7 +147,7 @@ class Trainer:
             "optimizer": optimizer,
             "method": self.method.state_dict(),
             "stream": orders,
-            "generators": self.generators.state_dict() | {"order": order_generator},
+            "generators": self.generators.state_dict() | drawn_from,
         } | ({"loss_scale": self.loss_scale.state_dict()} if self.loss_scale else {})
 
     def load_weights(self, state: dict[str, Any]) -> None:
@@ -186,7 +184,7 @@ class Trainer:
         if self.gpu:
             self.gpu.forget()
         self.generators.load_state_dict(state["generators"])
-        self.stream.load_state_dict(state["stream"], self.step)
+        self.stream.load_state_dict(state["stream"])
         drawn_for = cfg.from_dict(state.get("probe", state["config"]))
         if drawn_for != self.probe.config:  # a fork looks at its parent's views, whatever it augments with itself
             fresh = Generators(self.config.train.seed, self.device)

@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from sslcore import batches, data, presets
 from sslcore import config as cfg
-from sslcore import data, presets
-from sslcore import trainer as trainer_module
 from sslcore.augment import randaugment
 from sslcore.clock import at_most, live_numbers, live_words
 from sslcore.config import METHOD_NAMES, AugmentConfig, FixMatchConfig, FlexMatchConfig, OptimConfig
@@ -66,7 +65,7 @@ def every_op(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def few_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer_module, "AHEAD", 5)
+    monkeypatch.setattr(batches, "AHEAD", 5)
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)

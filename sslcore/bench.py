@@ -19,8 +19,7 @@ from sslcore.augment.pillow_twin import pillow_normalize, pillow_strong, pillow_
 from sslcore.augment.views import normalize, strong_view, weak_view
 from sslcore.config import METHOD_NAMES, AugmentConfig, RunConfig
 from sslcore.data.image_set import ImageSet
-from sslcore.recorder import device_name
-from sslcore.trainer import Trainer, choose_device, prepare_thread
+from sslcore.trainer import Trainer, choose_device, device_name, prepare_thread
 
 PRESET_OF_NET = {"lesson": "digits-lesson", "wrn": "cifar10-tutorial"}
 SHAPE_OF_NET = {"lesson": (16, 16, 1), "wrn": (32, 32, 3)}

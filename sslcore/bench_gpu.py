@@ -26,8 +26,7 @@ from sslcore.bench import noise
 from sslcore.config import METHOD_NAMES, ConfigError, RunConfig, replace
 from sslcore.data.image_set import ImageSet
 from sslcore.evaluate import evaluate
-from sslcore.recorder import device_name
-from sslcore.trainer import Trainer
+from sslcore.trainer import Trainer, device_name
 
 BUDGET = 470.0  # seconds for everything
 LONGEST = {"at_once": 120.0, "compiled": 180.0}  # seconds that a section may take: with less left it isn't begun

@@ -1,4 +1,4 @@
-"""What a run writes down while it trains: metrics, evaluations, keyframes, checkpoints; and the commands it obeys.
+"""What a run writes down while it trains: metrics, evaluations, keyframes, checkpoints.
 
 The trainer's numbers don't depend on any of it: windows end by the clock, and nothing here draws a random number.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,12 +25,16 @@ from sslcore.host_copy import HostCopy
 from sslcore.methods.flexmatch import FlexMatch
 from sslcore.optim import learning_rate
 from sslcore.store import Store
-from sslcore.trainer import Trainer
+from sslcore.trainer import Trainer, device_name
+from sslcore.writer import Work, Writer
 
 WINDOW = 0.05  # seconds between two metric points: at most 20 a second
 ARRAYS_EVERY = 1.0  # seconds between two per-class vectors
 CHECKPOINT_EVERY = 10.0  # seconds at most between two checkpoints
-CHECKPOINT_SHARE = 0.02  # of the time at most, as long as that is less than the above
+CHECKPOINT_SHARE = 0.02  # of the time at most that writing one takes, as long as that is less than the above
+UNDERWAY = (
+    3  # windows and checkpoints that may be on their way from the device; before one more, the oldest is waited for
+)
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,14 @@ class Recorder:
         self.rested_at: float | None = None
         self.best = best  # best validation accuracy so far
         self.steps = 0  # in the present window
-        self.waiting: list[Window] = []  # on their way from the device, the oldest first
+        # On their way from the device, the oldest first; among them what the writer is to do once the points before it are written.
+        self.waiting: list[Window | Work] = []
+        self.writer = Writer()
         now = time.perf_counter()
         self.window_began = self.arrays_at = self.saved_at = now
         self.save_cost = 0.0
         self.board: tensorboard.Board | None = None
         self.summary: dict[str, Any] = store.run(run_id).summary
-        self.again = _set_since(store.events(run_id), trainer.step)
         steps, evals = trainer.config.train.steps, trainer.config.train.evals
         self.eval_steps = (
             {max(1, round(steps * k / evals)) for k in range(1, evals + 1)}
@@ -109,10 +114,15 @@ class Recorder:
         if trainer.step == 0:
             keyframes.write_probe(self.folder, trainer.probe.constants())
             keyframes.write(self.folder, 0, trainer.probe.frame(trainer.evaluated(False), trainer.method, None))
+        self.writer.start()
         self.window_began = time.perf_counter()
 
     def after_step(self) -> None:
-        """Take note of a step; write when a window, an evaluation or a checkpoint is due. Diverged if the loss isn't finite."""
+        """Take note of a step; write when a window, an evaluation or a checkpoint is due.
+
+        Diverged if the loss isn't finite; whatever went wrong in the writer's thread, StoreError for a full disk.
+        """
+        self.writer.check()
         self.steps += 1
         trainer, now = self.trainer, time.perf_counter()
         if self.waiting:
@@ -123,7 +133,7 @@ class Recorder:
         elif now - self.window_began >= WINDOW or trainer.step == 1:
             self.flush()
         due = min(CHECKPOINT_EVERY, max(1.0, self.save_cost / CHECKPOINT_SHARE))
-        if time.perf_counter() - self.saved_at >= due:
+        if time.perf_counter() - self.saved_at >= due and not self.writer.busy:
             self.save()
 
     def flush(self, wait: bool = False) -> None:
@@ -144,12 +154,19 @@ class Recorder:
         self._write_ready(wait)
 
     def _write_ready(self, wait: bool = False) -> None:
-        """Write the windows that have arrived; more than one on the way are waited for."""
-        while self.waiting and (wait or len(self.waiting) > 1 or self.waiting[0].copy.ready()):
-            self._write(self.waiting.pop(0))
+        """Write what has arrived. `wait`: wait for the rest."""
+        while self.waiting:
+            first = self.waiting[0]
+            if not isinstance(first, Window):
+                self.writer.put(first)
+            elif wait or len(self.waiting) > UNDERWAY or first.copy.ready():
+                self._write(first)
+            else:
+                return
+            self.waiting.pop(0)
 
     def _write(self, window: Window) -> None:
-        tensors = window.copy.tensors()
+        tensors = window.copy.get()
         sums = dict(zip(window.names, tensors["sums"].tolist(), strict=True))
         right, known, kept_foreign, foreign = (
             sums.pop(name, 0.0) for name in ("kept/right", "kept/known", "kept/foreign", "seen/foreign")
@@ -191,7 +208,7 @@ class Recorder:
             "test_accuracy_raw": values["eval/test/accuracy/raw"],
             "test_balanced_accuracy": values["eval/test/balanced_accuracy"],
         }
-        keyframes.write(self.folder, trainer.step, trainer.probe.frame(trainer.evaluated(False), trainer.method, test))
+        saves: list[Callable[[dict[str, Any]], None]] = []
         if "eval/val/accuracy" in values and values["eval/val/accuracy"] > self.best:
             self.best = values["eval/val/accuracy"]
             self.summary |= {
@@ -199,12 +216,16 @@ class Recorder:
                 "best_step": trainer.step,
                 "test_accuracy_at_best": values["eval/test/accuracy"],
             }
-            checkpoint.save(self.folder, self._state(), checkpoint.BEST)
+            saves.append(lambda state: checkpoint.save(self.folder, state, checkpoint.BEST))
+        if trainer.step in self.keep_steps:
+            saves.append(lambda state: checkpoint.keep(self.folder, state, state["step"]))
         point = ev.MetricPoint(ev.EVAL, trainer.step, self.seconds, values)
         recall = [ev.ArrayPoint("eval/test/recall", trainer.step, self.seconds, test.recall.numpy())] if test else []
         self._log(point, recall, step=trainer.step, seconds=self.seconds, summary=self.summary)
-        if trainer.step in self.keep_steps:
-            checkpoint.keep(self.folder, self._state(), trainer.step)
+        step, frame = trainer.step, trainer.probe.frame(trainer.evaluated(False), trainer.method, test)
+        self.waiting.append(lambda: keyframes.write(self.folder, step, frame))
+        if saves:
+            self._save(saves)
         self.window_began = time.perf_counter()
 
     def _log(self, point: ev.MetricPoint, arrays: list[ev.ArrayPoint], **values: Any) -> None:
@@ -224,39 +245,58 @@ class Recorder:
             self.store.add_event(self.run_id, self.trainer.step, "tensorboard", told)
 
     def close(self) -> None:
-        """Let go of the run's files; nothing is logged after it."""
+        """Let go of the run's files, once all that the writer was given is written; nothing is logged after it."""
+        self.writer.close()
         if self.board:
             with self._board_may_fail():
                 self.board.close()
 
     def _demand_finite(self) -> None:
-        if not self.trainer.finite():
-            raise ev.Diverged(f"the weights stopped being finite by step {self.trainer.step}")
+        if not bool(self.trainer.finite()):
+            raise _not_finite(self.trainer.step)
 
-    def _state(self) -> dict[str, Any]:
-        return self.trainer.state_dict() | {"seconds": self.seconds, "best": self.best}
+    def save(self, wait: bool = False) -> None:
+        """Have `last.pt` and `meta.json` written behind the points up to here; `wait`: until they and all before them are there.
 
-    def save(self) -> None:
-        """Write `last.pt` and `meta.json`; Diverged rather than a checkpoint of weights that aren't finite."""
-        self.flush(wait=True)
-        self._demand_finite()
-        began = time.perf_counter()
+        Diverged, here or soon, rather than a checkpoint of weights that aren't finite.
+        """
+        self.flush(wait)
         meta = {
             "run_id": self.run_id,
             "step": self.trainer.step,
             "seconds": self.seconds,
             "config": cfg.to_dict(self.trainer.config),
+            "torch": str(torch.__version__),
         }
-        checkpoint.save(self.folder, self._state(), checkpoint.LAST, meta | {"torch": str(torch.__version__)})
+        self._save([lambda state: checkpoint.save(self.folder, state, checkpoint.LAST, meta)])
+        self.saved_at = time.perf_counter()
+        if wait:
+            self._write_ready(wait=True)
+            self.writer.wait()
         if self.board:
             with self._board_may_fail():
                 self.board.flush()
-        self.saved_at = time.perf_counter()
-        self.save_cost = self.saved_at - began
+
+    def _save(self, saves: Sequence[Callable[[dict[str, Any]], None]]) -> None:
+        """Have the state as it is now saved in some ways, as soon as it is here and the points before it are written."""
+        trainer = self.trainer
+        state = trainer.state_dict() | {"seconds": self.seconds, "best": self.best}
+        step, copy = trainer.step, HostCopy({"state": state, "finite": trainer.finite()})
+
+        def work() -> None:
+            came = copy.get()
+            if not came["finite"]:
+                raise _not_finite(step)
+            began = time.perf_counter()
+            for save in saves:
+                save(came["state"])
+            self.save_cost = time.perf_counter() - began
+
+        self.waiting.append(work)
 
     def finish(self) -> None:
         """Write the last checkpoint and the hash of the final weights."""
-        self.save()
+        self.save(wait=True)
         trainer = self.trainer
         self.summary |= {
             "weights_sha256": weights_sha256(trainer.model, trainer.ema.model),
@@ -266,31 +306,9 @@ class Recorder:
         }
         self.store.update(self.run_id, summary=self.summary, seconds=self.seconds, step=trainer.step)
 
-    def obey(self) -> str | None:
-        """Carry out the waiting commands; return the state in which the run is to be left, if any."""
-        leave, step = None, self.trainer.step
-        for event in [event for event in self.again if event.step == step]:
-            self._set(event.data)
-        for command in self.store.take(self.run_id, step):
-            if command.name == "set":
-                self._set(command.value)
-                self.again = [event for event in self.again if not event.data.keys() & command.value.keys()]
-            else:
-                leave = {"pause": ev.PAUSED, "stop": ev.STOPPED}[command.name]
-        return leave
 
-    def _set(self, changes: dict[str, Any]) -> None:
-        self.trainer.change(changes)
-        self.store.update(self.run_id, config=cfg.to_dict(self.trainer.config), changed=True)
-
-
-def _set_since(events: Sequence[ev.Event], step: int) -> list[ev.Event]:
-    """Return what was set after the checkpoint of `step` was written and before the process died: it must act again, at its steps.
-
-    What a fork took over from its parent lies before the fork and in its checkpoint.
-    """
-    own = max((number for number, event in enumerate(events) if event.kind == "fork"), default=-1)
-    return [event for event in events[own + 1 :] if event.kind == "set" and event.step >= step]
+def _not_finite(step: int) -> ev.Diverged:
+    return ev.Diverged(f"the weights stopped being finite by step {step}")
 
 
 def _steps_by(gpu: GpuSteps) -> str:
@@ -307,8 +325,3 @@ def parts(trainer: Trainer) -> dict[str, tuple[Tensor, Tensor]]:
         found["val"] = trainer.split.val.to(trainer.device)
     picked = {part: (images.train_images[index], images.train_labels[index]) for part, index in found.items()}
     return picked | {"test": (images.test_images, images.test_labels)}
-
-
-def device_name(device: torch.device) -> str:
-    """Return the name of the GPU, else the device's type."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

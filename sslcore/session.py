@@ -13,6 +13,7 @@ import torch
 from sslcore import checkpoint, data, keyframes
 from sslcore import config as cfg
 from sslcore import events as ev
+from sslcore.commands import Commands
 from sslcore.evaluate import evaluate
 from sslcore.files import sweep_up
 from sslcore.recorder import Recorder
@@ -50,6 +51,7 @@ class Stay:
 
         seconds, best = (state["seconds"], state["best"]) if state else (0.0, -1.0)
         self.recorder = Recorder(store, run_id, trainer, seconds, best)
+        self.commands = Commands(store, run_id, trainer)
         self.recorder.begin()
         self.recorder.rest()
 
@@ -64,8 +66,15 @@ class Stay:
         Diverged, OutOfMemory, StoreError (a full disk) or whatever went wrong; the last good checkpoint stays.
         """
         prepare_thread(self.threads)
-        with self.trainer.at_work(join=False):
-            return self._advance(leave_now, steps)
+        try:
+            with self.trainer.at_work(join=False):
+                left = self._advance(leave_now, steps)
+        except BaseException:
+            self.recorder.close()  # a checkpoint that is being written ends before anybody hears of the failure
+            raise
+        if left:
+            self.recorder.close()
+        return left
 
     def _advance(self, leave_now: threading.Event, steps: int | None) -> str | None:
         trainer, recorder = self.trainer, self.recorder
@@ -73,12 +82,11 @@ class Stay:
         end = trainer.config.train.steps
         stop = end if steps is None else min(end, trainer.step + steps)
         while trainer.step < stop:
-            leave = ev.INTERRUPTED if leave_now.is_set() else recorder.obey()
+            leave = ev.INTERRUPTED if leave_now.is_set() else self.commands.obey()
             if self.until is not None and trainer.step >= self.until:
                 leave = leave or ev.PAUSED
             if leave:
-                recorder.save()
-                recorder.close()
+                recorder.save(wait=True)
                 return leave
             with _enough_memory(trainer.config):
                 trainer.train_step()
@@ -88,7 +96,6 @@ class Stay:
                 recorder.rest()
             return None
         recorder.finish()
-        recorder.close()
         return ev.FINISHED
 
 

@@ -165,13 +165,12 @@ def parallel_runs(wanted: str, plan: Plan) -> int:
         if not wanted.isdigit() or not 1 <= int(wanted) <= 64:
             raise cfg.ConfigError(f"--parallel must be auto or a whole number from 1 to 64, got {wanted[:40]!r}")
         return int(wanted)
-    from sslcore.trainer import choose_device, cores
+    from sslcore.trainer import choose_device, cores, device_name
 
     train = sweep.cells(plan)[0].config.train
     device = choose_device(train.device)
     if device.type == "cuda":
         from sslcore.bench_gpu_told import known_best
-        from sslcore.recorder import device_name
 
         best = known_best(device_name(device))
         return min(best.get(method, 1) for method in plan.methods)

@@ -123,15 +123,16 @@ class Trainer:
         """Return the model to evaluate, in the run's precision: the averaged or the raw one."""
         return wrapped(self.ema.model if averaged else self.model, self.precision)
 
-    def finite(self) -> bool:
-        """Say whether all weights are finite; a checkpoint of others would be worthless."""
-        return bool(torch.stack([torch.isfinite(p).all() for p in self.model.parameters()]).all())
+    def finite(self) -> torch.Tensor:
+        """Return whether all weights are finite, 0-d on the device; a checkpoint of others would be worthless."""
+        return torch.stack([torch.isfinite(p).all() for p in self.model.parameters()]).all()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that decides the numbers from here on."""
+        """Return everything that decides the numbers from here on: the tensors themselves, and nothing that waits for the device."""
         optimizer = self.optimizer.state_dict()
+        rate = float(learning_rate(self.config.optim, max(0, self.step - 1), self.config.train.steps))
         for group in optimizer["param_groups"]:
-            group["lr"] = float(group["lr"])
+            group["lr"] = rate  # a tensor where steps may be a graph; each step begins with setting it
         orders, drawn_from = self.stream.state_dict()
         return {
             "version": CHECKPOINT_VERSION,
@@ -225,6 +226,11 @@ def choose_device(wanted: str) -> torch.device:
             f"train.device must be a device of this machine ({', '.join(n for n, ok in here.items() if ok)}), got {wanted!r}"
         )
     return torch.device(wanted)
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of the GPU, else the device's type."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def cores() -> int:

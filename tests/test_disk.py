@@ -23,7 +23,7 @@ from sslcore import events as ev
 from sslcore.__main__ import main
 from sslcore.lab import Lab
 from sslcore.store import Store, StoreError
-from tests.test_lab import config, until, wait
+from tests.test_lab import a_checkpoint_each_step, config, until, wait
 from tests.test_store import new_run
 
 
@@ -179,7 +179,7 @@ def full(write: Callable[..., Any], when: Callable[[], bool]) -> Callable[..., A
 def test_a_full_disk_in_the_middle_of_a_run(
     tmp_path: Path, sha: str, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr(recorder, "CHECKPOINT_EVERY", 0.0)
+    a_checkpoint_each_step(monkeypatch)
     is_full = threading.Event()
     if what == "checkpoint":
         monkeypatch.setattr(torch, "save", full(torch.save, is_full.is_set))

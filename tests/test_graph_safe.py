@@ -15,6 +15,7 @@ from sslcore.augment import randaugment
 from sslcore.clock import at_most, live_numbers, live_words
 from sslcore.config import METHOD_NAMES, AugmentConfig, FixMatchConfig, FlexMatchConfig, OptimConfig
 from sslcore.ema import Ema
+from sslcore.host_copy import HostCopy
 from sslcore.methods.mixmatch import ramp
 from sslcore.optim import learning_rate
 from sslcore.trainer import Trainer
@@ -76,6 +77,23 @@ def test_a_step_never_waits_for_the_device(method: str, every_op: None) -> None:
     with NoWaiting() as guard:
         trainer.one_step()
     assert len(guard.seen) > 100
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_a_checkpoint_is_taken_without_waiting_for_the_device(method: str, few_ahead: None) -> None:
+    trainer = make(method, graph_safe=True)
+    losses(trainer, 7)
+    with NoWaiting() as guard:
+        copy = HostCopy({"state": trainer.state_dict(), "finite": trainer.finite()})
+    assert len(guard.seen) > 20
+    came = copy.get()
+    assert_same(came["state"], trainer.state_dict())
+    losses(trainer, 1)
+    assert came["finite"] and came["state"]["step"] == 7
+    moved = {
+        name: not torch.equal(came["state"]["model"][name], value) for name, value in trainer.model.state_dict().items()
+    }
+    assert all(moved.values()), "the copy stays as it was"
 
 
 def test_the_guard_sees_what_cannot_be_captured() -> None:

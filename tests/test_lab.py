@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sslcore import checkpoint, keyframes, presets
+from sslcore import checkpoint, keyframes, presets, recorder
 from sslcore import events as ev
 from sslcore.config import METHOD_NAMES, ConfigError
 from sslcore.lab import Lab
@@ -34,6 +34,13 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 def config(method: str = "flexmatch", **settings: str):  # type: ignore[no-untyped-def]
     return presets.build("smoke", method, {"train.threads": "1", **settings})
+
+
+def a_checkpoint_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a checkpoint written after each step, and each waited for, however slow the disk is."""
+    save = recorder.Recorder.save
+    monkeypatch.setattr(recorder, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(recorder.Recorder, "save", lambda self, wait=False: save(self, wait=True))
 
 
 def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
@@ -220,11 +227,11 @@ after, save = recorder.Recorder.after_step, recorder.Recorder.save
 def patched(self):
     after(self)
     if self.trainer.step == 23:
-        save(self)
+        save(self, wait=True)
     if self.trainer.step == 37:
         os.kill(os.getpid(), signal.SIGKILL)
 recorder.Recorder.after_step = patched
-recorder.Recorder.save = lambda self: None  # no checkpoint by the clock: it would depend on the machine's load
+recorder.Recorder.save = lambda self, wait=False: None  # no checkpoint by the clock: it would depend on the machine's load
 store = Store(sys.argv[1])
 config = presets.build("smoke", sys.argv[2], {"train.steps": 41, "train.evals": 4, "train.threads": 2})
 run_id = store.create(config)

@@ -320,7 +320,7 @@ def test_a_run_that_shares_a_gpu_takes_the_steps_that_there_is_room_for(
 def test_how_many_share_a_gpu_is_what_was_measured_on_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SSLLAB_DATA", str(tmp_path))
     monkeypatch.setattr("sslcore.trainer.choose_device", lambda wanted: torch.device("cuda"))
-    monkeypatch.setattr("sslcore.recorder.device_name", lambda device: "a card")
+    monkeypatch.setattr("sslcore.trainer.device_name", lambda device: "a card")
     plan = sweep.Plan("smoke", ("supervised", "mixmatch"))
     assert sweep_run.parallel_runs("auto", plan) == 1, "never measured"
     bench_gpu_told.saved({"supervised": 8, "mixmatch": 4, "fixmatch": 1}, "a card")

@@ -26,7 +26,7 @@ from sslcore.methods.flexmatch import FlexMatch
 from sslcore.process import HOST, process_mark
 from sslcore.session import OutOfMemory, _enough_memory
 from sslcore.store import Store, StoreError
-from tests.test_lab import config, until, wait
+from tests.test_lab import a_checkpoint_each_step, config, until, wait
 from tests.test_store import new_run
 
 # -- two processes ---------------------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def test_a_clock_that_is_set_back_changes_no_order_and_no_duration(
 def test_what_goes_wrong_in_a_step_is_said_and_the_last_good_checkpoint_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: Exception, told: bool
 ) -> None:
-    monkeypatch.setattr(recorder, "CHECKPOINT_EVERY", 0.0)
+    a_checkpoint_each_step(monkeypatch)
     step, failing = FlexMatch.step, [True]
 
     def broken(self: Any, model: Any, batch: Any, number: int) -> Any:
@@ -224,7 +224,9 @@ def test_what_was_set_after_the_last_checkpoint_acts_again_at_its_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = recorder.Recorder.save  # none by the clock: it would depend on the machine's load
-    monkeypatch.setattr(recorder.Recorder, "save", lambda self: save(self) if self.trainer.step == 30 else None)
+    monkeypatch.setattr(
+        recorder.Recorder, "save", lambda self, wait=False: save(self, wait) if self.trainer.step == 30 else None
+    )
     seen: list[tuple[int, float]] = []
     step, stop_at = FlexMatch.step, [19]
 

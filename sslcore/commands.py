@@ -1,0 +1,45 @@
+"""What a person asks of a run while it trains, carried out between two steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sslcore import config as cfg
+from sslcore import events as ev
+from sslcore.store import Store
+from sslcore.trainer import Trainer
+
+
+class Commands:
+    """The commands to one run: those that wait in the store, and those that a killed process had carried out in vain."""
+
+    def __init__(self, store: Store, run_id: str, trainer: Trainer) -> None:
+        self.store, self.run_id, self.trainer = store, run_id, trainer
+        self.again = _set_since(store.events(run_id), trainer.step)
+
+    def obey(self) -> str | None:
+        """Carry out what is due; return the state in which the run is to be left, if any."""
+        leave, step = None, self.trainer.step
+        for event in [event for event in self.again if event.step == step]:
+            self._set(event.data)
+        for command in self.store.take(self.run_id, step):
+            if command.name == "set":
+                self._set(command.value)
+                self.again = [event for event in self.again if not event.data.keys() & command.value.keys()]
+            else:
+                leave = {"pause": ev.PAUSED, "stop": ev.STOPPED}[command.name]
+        return leave
+
+    def _set(self, changes: dict[str, Any]) -> None:
+        self.trainer.change(changes)
+        self.store.update(self.run_id, config=cfg.to_dict(self.trainer.config), changed=True)
+
+
+def _set_since(events: Sequence[ev.Event], step: int) -> list[ev.Event]:
+    """Return what was set after the checkpoint of `step` was written and before the process died: it must act again, at its steps.
+
+    What a fork took over from its parent lies before the fork and in its checkpoint.
+    """
+    own = max((number for number, event in enumerate(events) if event.kind == "fork"), default=-1)
+    return [event for event in events[own + 1 :] if event.kind == "set" and event.step >= step]

@@ -1,0 +1,60 @@
+"""A run's slow writing in a thread of its own: training goes on while a checkpoint is on its way to the disk."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+Work = Callable[[], None]
+MOST = 4  # works that wait; whoever asks for more waits: a slow disk must not fill the memory with states
+
+
+class Writer:
+    """Does works one after the other, in the order in which they were put. After one that raises the others are left out."""
+
+    def __init__(self) -> None:
+        self._works: queue.Queue[Work | None] = queue.Queue(MOST)
+        self._problem: BaseException | None = None
+        # A thread of its own, not a pool's: those take no work any more once the process is ending, when a run saves itself.
+        self._thread = threading.Thread(target=self._loop, daemon=True, name="ssl-writer")
+
+    def start(self) -> None:
+        """Begin with what was put and is put from now on."""
+        self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        return self._works.unfinished_tasks > 0
+
+    def put(self, work: Work) -> None:
+        """Have `work` done. Raises what an earlier one raised."""
+        self.check()
+        self._works.put(work)
+
+    def check(self) -> None:
+        """Raise what a work raised, if one did."""
+        if self._problem is not None:
+            raise self._problem
+
+    def wait(self) -> None:
+        """Return when all is done; raise what a work raised."""
+        self._works.join()
+        self.check()
+
+    def close(self) -> None:
+        """End the thread once all is done; raises nothing."""
+        if self._thread.is_alive():
+            self._works.put(None)
+            self._thread.join()
+
+    def _loop(self) -> None:
+        while (work := self._works.get()) is not None:
+            try:
+                if self._problem is None:
+                    work()
+            except BaseException as problem:  # whatever it is, the run must say so
+                self._problem = problem
+            finally:
+                del work  # with the state that it holds
+                self._works.task_done()

@@ -11,7 +11,8 @@ from torch import nn
 
 from sslcore import models
 from sslcore.config import ModelConfig
-from sslcore.models.norm import BatchNorm, frozen_statistics
+from sslcore.models.lesson_net import space_to_depth
+from sslcore.models.norm import BatchNorm, frozen_statistics, mean_of_pixels
 from sslcore.models.wide_resnet import WideResNet
 
 
@@ -81,3 +82,22 @@ def test_batchnorm_equals_torchs_and_can_leave_its_statistics_alone() -> None:
     ours.eval(), theirs.eval()
     theirs.load_state_dict(before, strict=False)
     torch.testing.assert_close(ours(images), theirs(images))
+
+
+def test_the_blocks_of_the_lesson_net_are_torchs() -> None:
+    for channels in (1, 3):
+        x = torch.rand(2, 16, 24, channels).permute(0, 3, 1, 2)
+        found = space_to_depth(x)
+        assert torch.equal(found, F.pixel_unshuffle(x, 2)) and found.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("size", [2, 8])
+def test_the_mean_of_pixels_sends_back_a_gradient_that_lies_as_its_input(size: int) -> None:
+    x = torch.rand(5, 12, size, size).contiguous(memory_format=torch.channels_last).requires_grad_()
+    wanted = torch.rand(5, 12)
+    torch.testing.assert_close(mean_of_pixels(x), x.mean(dim=(2, 3)))
+    (ours,) = torch.autograd.grad(mean_of_pixels(x), x, wanted)
+    (torchs,) = torch.autograd.grad(x.mean(dim=(2, 3)), x, wanted)
+    assert torch.equal(ours, torchs) and ours.is_contiguous(memory_format=torch.channels_last)
+    half = mean_of_pixels(x.detach().to(torch.bfloat16))
+    assert half.dtype == torch.float32

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sslcore.models.norm import BatchNorm, init_convolution, init_linear
+from sslcore.models.norm import BatchNorm, init_convolution, init_linear, mean_of_pixels
 
 SLOPE = 0.1
 
@@ -72,4 +72,4 @@ class WideResNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Return what the last layer reads, (B, 64 * widen_factor)."""
-        return self.bn(self.blocks(self.stem(x)), SLOPE).mean(dim=(2, 3), dtype=torch.float32)
+        return mean_of_pixels(self.bn(self.blocks(self.stem(x)), SLOPE))

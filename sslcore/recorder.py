@@ -32,9 +32,7 @@ WINDOW = 0.05  # seconds between two metric points: at most 20 a second
 ARRAYS_EVERY = 1.0  # seconds between two per-class vectors
 CHECKPOINT_EVERY = 10.0  # seconds at most between two checkpoints
 CHECKPOINT_SHARE = 0.02  # of the time at most that writing one takes, as long as that is less than the above
-UNDERWAY = (
-    3  # windows and checkpoints that may be on their way from the device; before one more, the oldest is waited for
-)
+UNDERWAY = 3  # windows and checkpoints on their way from the device at most: then the oldest is waited for
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from sslcore import data, kernels, presets
+from sslcore import checkpoint, data, kernels, presets, recorder
+from sslcore import events as ev
 from sslcore.augment import strong_kernel
 from sslcore.augment.randaugment import StrongDraw, apply_strong, draw_strong
 from sslcore.config import METHOD_NAMES, AugmentConfig
+from sslcore.host_copy import HostCopy
+from sslcore.lab import Lab
 from sslcore.models.norm import BatchNorm
 from sslcore.models.norm_kernels import FORMATS, fits
+from sslcore.store import Store
 from sslcore.trainer import Trainer
+from tests.test_lab import until, wait
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 CUDA = torch.device("cuda")
@@ -121,6 +127,46 @@ def test_a_run_resumed_on_a_gpu_goes_on(method: str) -> None:
     second = make(method)
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     assert losses(second, 13) == pytest.approx(expected[17:], rel=1e-4)
+
+
+def test_a_checkpoint_is_taken_without_waiting_and_is_of_its_step() -> None:
+    straight, trainer = make("flexmatch"), make("flexmatch")
+    losses(straight, 23)
+    losses(trainer, 20)
+    with trainer.at_work(join=False):
+        for _ in range(3):
+            trainer.train_step()
+        torch.cuda.set_sync_debug_mode("error")  # whatever waits for the device raises
+        try:
+            copy_of_it = HostCopy({"state": trainer.state_dict(), "finite": trainer.finite()})
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        for _ in range(5):
+            trainer.train_step()
+    came = copy_of_it.get()
+    assert came["finite"] and came["state"]["step"] == 23
+    for name, value in straight.ema.model.state_dict().items():
+        torch.testing.assert_close(came["state"]["ema"][name], value.cpu(), rtol=1e-4, atol=1e-5)
+    third = make("flexmatch")
+    third.load_state_dict(came["state"])
+    assert losses(third, 7) == pytest.approx(losses(straight, 7), rel=1e-4)
+
+
+def test_a_run_writes_its_checkpoints_beside_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "CHECKPOINT_EVERY", 0.0)
+    lab = Lab(Store(tmp_path))
+    small = {"data.source": "digits", "data.labels": 40, "model.depth": 10, "train.batch": 16, "train.evals": 4}
+    run_id = lab.start(
+        presets.build("cifar10-tutorial", "flexmatch", small | {"train.steps": 2000, "train.device": "cuda"})
+    )
+    until(lambda: lab.store.run(run_id).step > 200)
+    lab.pause(run_id)
+    run = wait(lab, run_id, ev.PAUSED)
+    assert checkpoint.load(lab.store.folder(run_id) / checkpoint.LAST)["step"] == run.step < 2000
+    lab.resume(run_id)
+    run = wait(lab, run_id, ev.FINISHED)
+    assert checkpoint.load(lab.store.folder(run_id) / checkpoint.LAST)["step"] == 2000, run.error
+    lab.close()
 
 
 def test_a_changed_knob_acts_in_a_captured_step() -> None:

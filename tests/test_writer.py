@@ -224,3 +224,47 @@ def test_a_keyframe_that_can_not_be_written_ends_the_run_with_its_reason(
     with pytest.raises(OSError, match="the disk is gone"):
         stay.advance(threading.Event())
     assert stay.trainer.step == STEPS, "the only evaluation of this run is its end"
+
+
+def test_where_no_thread_can_be_started_a_run_writes_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From Python 3.12 on none can while the process ends: a run that is being made ready then must not fail for it."""
+    start, ending, loading, load = threading.Thread.start, threading.Event(), threading.Event(), data.load
+
+    def refused(self: threading.Thread) -> None:
+        if ending.is_set():
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+        start(self)
+
+    def slow(*args: Any) -> Any:
+        loading.set()
+        assert ending.wait(60)
+        return load(*args)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    monkeypatch.setattr(data, "load", slow)
+    lab = Lab(Store(tmp_path))
+    run_id = lab.start(config())
+    assert loading.wait(60)
+    ending.set()
+    monkeypatch.setattr("sslcore.lab.EXIT_WAIT", 60.0)
+    lab.close()
+    run = lab.store.run(run_id)
+    assert (run.state, run.error) == (ev.INTERRUPTED, "")
+    assert checkpoint.load(lab.store.folder(run_id) / checkpoint.LAST)["step"] == run.step
+
+
+def test_without_its_thread_a_writer_does_the_works_at_once() -> None:
+    writer, done = Writer(), []
+    writer.put(lambda: done.append(threading.get_ident()))
+    writer.start()
+    writer.close()
+    writer.put(lambda: done.append(threading.get_ident()))
+    writer.wait()
+    assert done == [threading.get_ident()] * 2 and not writer.busy
+
+    def broken() -> None:
+        raise OSError("the disk is gone")
+
+    for ask in (lambda: writer.put(broken), writer.check, writer.wait, lambda: writer.put(lambda: None)):
+        with pytest.raises(OSError, match="the disk is gone"):
+            ask()

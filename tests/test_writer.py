@@ -13,9 +13,10 @@ import torch
 
 from sslcore import checkpoint, data, keyframes, recorder
 from sslcore import events as ev
+from sslcore.host_copy import HostCopy
 from sslcore.lab import Lab
 from sslcore.session import Stay
-from sslcore.store import Store
+from sslcore.store import Store, StoreError
 from sslcore.trainer import Trainer
 from sslcore.writer import MOST, Writer
 from tests.test_lab import config, until, wait
@@ -224,6 +225,45 @@ def test_a_keyframe_that_can_not_be_written_ends_the_run_with_its_reason(
     with pytest.raises(OSError, match="the disk is gone"):
         stay.advance(threading.Event())
     assert stay.trainer.step == STEPS, "the only evaluation of this run is its end"
+
+
+@pytest.mark.parametrize("arrived", [True, False], ids=["cpu", "still-on-the-device"])
+def test_what_was_asked_for_right_before_a_failure_is_kept(
+    stay: Stay, monkeypatch: pytest.MonkeyPatch, arrived: bool
+) -> None:
+    """An evaluation with its keyframe and its kept checkpoint, and `last.pt`, all of the very step before the one that fails."""
+    monkeypatch.setattr(HostCopy, "ready", lambda self: arrived)
+    monkeypatch.setattr(stay.recorder, "eval_steps", {10})
+    monkeypatch.setattr(stay.recorder, "keep_steps", {10})
+    saves_at(monkeypatch, 10)
+    step = Trainer.one_step
+
+    def broken(self: Trainer) -> Any:
+        if self.step == 10:
+            raise RuntimeError("a shape that nobody expected")
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "one_step", broken)
+    with pytest.raises(RuntimeError, match="a shape that nobody expected"):
+        stay.advance(threading.Event())
+    folder, store, run_id = stay.recorder.folder, stay.recorder.store, stay.recorder.run_id
+    assert (
+        store.points(run_id, ev.EVAL)["step"].tolist() == [10] == store.points(run_id, ev.TRAIN)["step"].tolist()[-1:]
+    )
+    assert keyframes.steps(folder) == [0, 10]
+    for name in (checkpoint.LAST, "step-000000010.pt"):
+        assert checkpoint.load(folder / name)["step"] == 10
+
+
+def test_a_run_that_is_no_longer_ours_writes_no_checkpoint_behind_the_failure(
+    stay: Stay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HostCopy, "ready", lambda self: False)
+    recorder_ = stay.recorder
+    saves_at(monkeypatch, 10, lambda trainer: recorder_.store.update(recorder_.run_id, pid=1))
+    with pytest.raises(StoreError, match="no longer this process's"):
+        stay.advance(threading.Event())
+    assert not list(recorder_.folder.glob("*.pt"))
 
 
 def test_where_no_thread_can_be_started_a_run_writes_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,13 +164,17 @@ class Lab:
         """Train a run until it rests; in turn with the others of its race, or with as many as share the GPU, whenever those are queued."""
         if not self._take(run_id):
             return
-        race = self.store.run(run_id).summary.get("race")
+        race = ""
+        with contextlib.suppress(StoreError):  # if it is there to stay, the run itself meets it, and says so
+            race = self.store.run(run_id).summary.get("race", "")
         going: dict[str, Stay | None] = {run_id: None}  # None: has yet to be loaded
         idle = False
         while going:
             free = 0 if idle else self.at_once - len(going)  # nobody is asked for while the GPU has no room
-            beside = self.store.waiting(race) if race else self.store.waiting()[:free] if free > 0 else []
-            going |= {each: None for each in beside if self._take(each)}
+            with contextlib.suppress(StoreError):  # a full disk: those that are going must not be lost for it
+                for each in self.store.waiting(race) if race else self.store.waiting()[:free] if free > 0 else []:
+                    if self._take(each):
+                        going[each] = None
             idle = True
             for each, stay in list(going.items()):
                 # In a race all take as many steps; else each as many as the GPU has room for, so that short ones end soon.

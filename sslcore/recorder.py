@@ -5,10 +5,10 @@ The trainer's numbers don't depend on any of it: windows end by the clock, and n
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,6 +156,7 @@ class Recorder:
         while self.waiting:
             first = self.waiting[0]
             if not isinstance(first, Window):
+                self._flush_board()  # the points before a checkpoint are in the file before it, too
                 self.writer.put(first)
             elif wait or len(self.waiting) > UNDERWAY or first.copy.ready():
                 self._write(first)
@@ -224,6 +225,7 @@ class Recorder:
         self.waiting.append(lambda: keyframes.write(self.folder, step, frame))
         if saves:
             self._save(saves)
+        self._write_ready()
         self.window_began = time.perf_counter()
 
     def _log(self, point: ev.MetricPoint, arrays: list[ev.ArrayPoint], **values: Any) -> None:
@@ -232,7 +234,12 @@ class Recorder:
             with self._board_may_fail():
                 self.board.write([point], arrays)
 
-    @contextmanager
+    def _flush_board(self) -> None:
+        if self.board:
+            with self._board_may_fail():
+                self.board.flush()
+
+    @contextlib.contextmanager
     def _board_may_fail(self) -> Iterator[None]:
         """Event files are an extra: where one can't be written the run goes on without, and its history says so."""
         try:
@@ -243,7 +250,9 @@ class Recorder:
             self.store.add_event(self.run_id, self.trainer.step, "tensorboard", told)
 
     def close(self) -> None:
-        """Let go of the run's files, once all that the writer was given is written; nothing is logged after it."""
+        """Let go of the run's files, once all that was asked for is written; nothing is logged after it."""
+        with contextlib.suppress(Exception):  # only after a failure is anything left, and that one is told
+            self._write_ready(wait=True)
         self.writer.close()
         if self.board:
             with self._board_may_fail():
@@ -268,12 +277,9 @@ class Recorder:
         }
         self._save([lambda state: checkpoint.save(self.folder, state, checkpoint.LAST, meta)])
         self.saved_at = time.perf_counter()
+        self._write_ready(wait)
         if wait:
-            self._write_ready(wait=True)
             self.writer.wait()
-        if self.board:
-            with self._board_may_fail():
-                self.board.flush()
 
     def _save(self, saves: Sequence[Callable[[dict[str, Any]], None]]) -> None:
         """Have the state as it is now saved in some ways, as soon as it is here and the points before it are written."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -20,17 +21,22 @@ class Writer:
         self._thread = threading.Thread(target=self._loop, daemon=True, name="ssl-writer")
 
     def start(self) -> None:
-        """Begin with what was put and is put from now on."""
-        self._thread.start()
+        """Begin. Where no thread can be started, as while the process is ending, works are done by whoever asks for them."""
+        with contextlib.suppress(RuntimeError):
+            self._thread.start()
 
     @property
     def busy(self) -> bool:
         return self._works.unfinished_tasks > 0
 
     def put(self, work: Work) -> None:
-        """Have `work` done. Raises what an earlier one raised."""
+        """Have `work` done, here and now if there is no thread. Raises what an earlier one raised."""
         self.check()
-        self._works.put(work)
+        if self._thread.is_alive():
+            self._works.put(work)
+        else:
+            self._do(work)
+            self.check()
 
     def check(self) -> None:
         """Raise what a work raised, if one did."""
@@ -50,11 +56,15 @@ class Writer:
 
     def _loop(self) -> None:
         while (work := self._works.get()) is not None:
-            try:
-                if self._problem is None:
-                    work()
-            except BaseException as problem:  # whatever it is, the run must say so
-                self._problem = problem
-            finally:
-                del work  # with the state that it holds
-                self._works.task_done()
+            self._do(work)
+            del work  # with the state that it holds
+            self._works.task_done()
+        self._works.task_done()
+
+    def _do(self, work: Work) -> None:
+        if self._problem is not None:
+            return
+        try:
+            work()
+        except BaseException as problem:  # whatever it is, the run must say so
+            self._problem = problem

@@ -14,7 +14,7 @@ from sslcore import events as ev
 from sslcore.config import METHOD_NAMES, RunConfig
 from sslcore.lab import TURN, Lab
 from sslcore.session import train_run
-from sslcore.store import Store
+from sslcore.store import Store, StoreError
 from tests.test_trainer import assert_same
 
 
@@ -56,6 +56,29 @@ def test_each_run_of_a_race_equals_the_same_run_alone_bit_for_bit(lab: Lab, tmp_
         assert a.keys() == b.keys() and all((a[name] == b[name]).all() for name in a if name != "seconds")
         frames = [keyframes.load(store.folder(one), 14) for store, one in ((lab.store, run), (alone, twin))]
         assert all((frames[0][name] == frames[1][name]).all() for name in frames[0])
+
+
+def test_a_run_at_work_goes_on_although_another_one_can_not_be_taken_up(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full for a moment: nobody would train the run any more, which the store said was running."""
+    going, other = lab.race([config(method, steps=100_000) for method in ("fixmatch", "flexmatch")])
+    until(lambda: lab.store.run(other).step > 5)
+    lab.pause(other)
+    until(lambda: states(lab, [other]) == [ev.PAUSED])
+    take, refused = lab._take, threading.Event()
+
+    def full_once(run_id: str) -> bool:
+        if not refused.is_set():
+            refused.set()
+            raise StoreError("lab.db can't be written because the disk is full")
+        return take(run_id)
+
+    monkeypatch.setattr(lab, "_take", full_once)
+    lab.resume(other)
+    assert refused.wait(60)
+    at = [lab.store.run(run).step for run in (going, other)]
+    until(lambda: all(lab.store.run(run).step > step + 10 for run, step in zip((going, other), at, strict=True)))
 
 
 def test_they_keep_in_step_and_each_clock_counts_its_own_turns(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

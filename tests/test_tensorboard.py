@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from sslcore import __main__ as cli
+from sslcore import checkpoint, presets, recorder, tensorboard
 from sslcore import config as cfg
 from sslcore import events as ev
-from sslcore import presets, tensorboard
 from sslcore.config import ConfigError
+from sslcore.host_copy import HostCopy
 from sslcore.session import train_run
 from sslcore.store import Store
 
@@ -131,3 +132,28 @@ def test_a_file_that_can_not_be_written_costs_the_event_file_alone(
     assert [e.data["error"] for e in store.events(run_id) if e.kind == "tensorboard"] == [
         "[Errno 28] No space left on device"
     ]
+
+
+def test_the_points_up_to_a_checkpoint_are_in_the_file_before_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where they are still on their way from the device when it is asked for: a killed run goes on from there."""
+    pytest.importorskip("tensorboard")
+    monkeypatch.setattr(HostCopy, "ready", lambda self: False)
+    monkeypatch.setattr(recorder, "WINDOW", 0.0)
+    dump, found = checkpoint._dump, {}
+
+    def watched(state: dict[str, Any], path: Path) -> None:
+        found[state["step"]] = list(read(store, run_id).get("train/loss", []))
+        dump(state, path)
+
+    monkeypatch.setattr(checkpoint, "_dump", watched)
+    after = recorder.Recorder.after_step
+
+    def patched(self: recorder.Recorder) -> None:
+        after(self)
+        if self.trainer.step == 6:
+            self.save()
+
+    monkeypatch.setattr(recorder.Recorder, "after_step", patched)
+    run_id = store.create(presets.build("smoke", "flexmatch", SETTINGS))
+    go_on(store, run_id, ev.QUEUED)
+    assert found[6][:6] == [1, 2, 3, 4, 5, 6]

@@ -13,9 +13,10 @@ import torch
 
 from sslcore import checkpoint, data, keyframes, recorder
 from sslcore import events as ev
+from sslcore.host_copy import HostCopy
 from sslcore.lab import Lab
 from sslcore.session import Stay
-from sslcore.store import Store
+from sslcore.store import Store, StoreError
 from sslcore.trainer import Trainer
 from sslcore.writer import MOST, Writer
 from tests.test_lab import config, until, wait
@@ -224,3 +225,86 @@ def test_a_keyframe_that_can_not_be_written_ends_the_run_with_its_reason(
     with pytest.raises(OSError, match="the disk is gone"):
         stay.advance(threading.Event())
     assert stay.trainer.step == STEPS, "the only evaluation of this run is its end"
+
+
+@pytest.mark.parametrize("arrived", [True, False], ids=["cpu", "still-on-the-device"])
+def test_what_was_asked_for_right_before_a_failure_is_kept(
+    stay: Stay, monkeypatch: pytest.MonkeyPatch, arrived: bool
+) -> None:
+    """An evaluation with its keyframe and its kept checkpoint, and `last.pt`, all of the very step before the one that fails."""
+    monkeypatch.setattr(HostCopy, "ready", lambda self: arrived)
+    monkeypatch.setattr(stay.recorder, "eval_steps", {10})
+    monkeypatch.setattr(stay.recorder, "keep_steps", {10})
+    saves_at(monkeypatch, 10)
+    step = Trainer.one_step
+
+    def broken(self: Trainer) -> Any:
+        if self.step == 10:
+            raise RuntimeError("a shape that nobody expected")
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "one_step", broken)
+    with pytest.raises(RuntimeError, match="a shape that nobody expected"):
+        stay.advance(threading.Event())
+    folder, store, run_id = stay.recorder.folder, stay.recorder.store, stay.recorder.run_id
+    assert (
+        store.points(run_id, ev.EVAL)["step"].tolist() == [10] == store.points(run_id, ev.TRAIN)["step"].tolist()[-1:]
+    )
+    assert keyframes.steps(folder) == [0, 10]
+    for name in (checkpoint.LAST, "step-000000010.pt"):
+        assert checkpoint.load(folder / name)["step"] == 10
+
+
+def test_a_run_that_is_no_longer_ours_writes_no_checkpoint_behind_the_failure(
+    stay: Stay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HostCopy, "ready", lambda self: False)
+    recorder_ = stay.recorder
+    saves_at(monkeypatch, 10, lambda trainer: recorder_.store.update(recorder_.run_id, pid=1))
+    with pytest.raises(StoreError, match="no longer this process's"):
+        stay.advance(threading.Event())
+    assert not list(recorder_.folder.glob("*.pt"))
+
+
+def test_where_no_thread_can_be_started_a_run_writes_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From Python 3.12 on none can while the process ends: a run that is being made ready then must not fail for it."""
+    start, ending, loading, load = threading.Thread.start, threading.Event(), threading.Event(), data.load
+
+    def refused(self: threading.Thread) -> None:
+        if ending.is_set():
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+        start(self)
+
+    def slow(*args: Any) -> Any:
+        loading.set()
+        assert ending.wait(60)
+        return load(*args)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    monkeypatch.setattr(data, "load", slow)
+    lab = Lab(Store(tmp_path))
+    run_id = lab.start(config())
+    assert loading.wait(60)
+    ending.set()
+    monkeypatch.setattr("sslcore.lab.EXIT_WAIT", 60.0)
+    lab.close()
+    run = lab.store.run(run_id)
+    assert (run.state, run.error) == (ev.INTERRUPTED, "")
+    assert checkpoint.load(lab.store.folder(run_id) / checkpoint.LAST)["step"] == run.step
+
+
+def test_without_its_thread_a_writer_does_the_works_at_once() -> None:
+    writer, done = Writer(), []
+    writer.put(lambda: done.append(threading.get_ident()))
+    writer.start()
+    writer.close()
+    writer.put(lambda: done.append(threading.get_ident()))
+    writer.wait()
+    assert done == [threading.get_ident()] * 2 and not writer.busy
+
+    def broken() -> None:
+        raise OSError("the disk is gone")
+
+    for ask in (lambda: writer.put(broken), writer.check, writer.wait, lambda: writer.put(lambda: None)):
+        with pytest.raises(OSError, match="the disk is gone"):
+            ask()

@@ -200,12 +200,13 @@ TILE_HELP = {
     "loss": "Total loss: labelled + weight x unlabelled.",
     "labeled": "Share of the labelled images that the averaged weights get right.",
 }
-SHEET_TITLE = "Unlabelled images, as the model sees them"
+SHEET_TITLE = "{} images, as the model sees them"  # Unlabelled, or Labelled where every image of the run has its label
 SHEET_TEXT = {
     "flexmatch": "Top: weak view, from which the label is guessed. Below: strong view, which must agree. Bar: confidence; tick: the class's threshold.",
     "fixmatch": "Top: weak view, from which the label is guessed. Below: strong view, which must agree. Bar: confidence; tick: the threshold tau.",
     "mixmatch": "Top: a weak view. Below: a strong view, which MixMatch doesn't train on. Bar: confidence before sharpening; MixMatch keeps every guess.",
     "supervised": "Supervised learns nothing from these images; this is what it would guess. Top: weak view, below: strong view.",
+    "labelled": "Every image of this run has its label, so it learns from these. Top: weak view, below: strong view.",
 }
 SHEET_KEY = "Disc with tick: right. Square with cross: wrong (the hidden label, for your eyes only). Framed: kept. Faded: not kept, not learnt from."
 PARTS = {"train": "Labelled (train)", "val": "Validation", "test": "Test"}

@@ -95,7 +95,7 @@ ALL_LABELLED = (
     "Every training image of this run has its label, so the images here are labelled ones that it has learnt."
 )
 
-POPULATION = {"probe": "Unlabelled images", "test": "Test images"}
+POPULATION = {"probe": "{} images", "test": "Test images"}
 POPULATION_HELP = (
     "Unlabelled: the 64 probe images, weak views, the raw weights: what the method itself sees. "
     "Test: many more images, unaugmented, the averaged weights: smoother, and a little surer."

@@ -65,7 +65,7 @@ def controls(plan: Plan | None, races: dict[str, list[ev.Run]]) -> str:
             ]
             resting += [run for run in races[shown] if queries.orphaned(run)]
             st.button(
-                "Pause",
+                "Pause the race",
                 icon=":material/pause:",
                 key="race_pause",
                 disabled=not working,
@@ -73,7 +73,7 @@ def controls(plan: Plan | None, races: dict[str, list[ev.Run]]) -> str:
                 args=("pause", working),
             )
             st.button(
-                "Go on",
+                "Go on with the race",
                 icon=":material/play_arrow:",
                 key="race_resume",
                 disabled=not resting,

@@ -276,6 +276,8 @@ def test_a_race_is_started_shown_and_steered(store: Store) -> None:
     assert {(run.method, run.labels, run.seed) for run in runs} == {("supervised", 40, 0), ("flexmatch", 40, 0)}
     assert len({run.summary["race"] for run in runs}) == 1 and at.query_params["race"] == runs[0].summary["race"]
     assert not at.exception and "**Supervised**" in said(at)
+    names = [button.label for button in at.main.button]
+    assert len(names) == len(set(names)) and not any(button.key in ("sweep_start", "sweep_pause") for button in at.button)
     at.button(key="race_pause").click().run()
     assert [run.state for run in store.runs()] == [ev.PAUSED] * 2
     at.button(key="race_resume").click().run()

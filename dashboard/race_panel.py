@@ -149,6 +149,12 @@ def _points(run: ev.Run, snapshot: Snapshot, metric: str) -> curve_charts.Lane |
     return curve_charts.Lane(run.method, points["step"], shown)
 
 
+def _awaited(run: ev.Run) -> str:
+    """What stands in the place of an accuracy that isn't known yet."""
+    first = widgets.first_accuracy(run)
+    return f":small[{first}]" if first else "\u2013"
+
+
 def _lane(run: ev.Run, snapshot: Snapshot) -> None:
     color = theme.METHOD_COLORS.get(run.method, "currentColor")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
@@ -160,7 +166,7 @@ def _lane(run: ev.Run, snapshot: Snapshot) -> None:
     accuracy, second = snapshot.last("eval/test/accuracy"), snapshot.last(metric)
     told = None if second is None else text.percent(second) if share else f"{second:.3f}"
     with st.container(horizontal=True):
-        st.metric("Test, EMA", text.percent(accuracy) or "\u2013", help=text.TILE_HELP["test"])
+        st.metric("Test, EMA", text.percent(accuracy) or _awaited(run), help=text.TILE_HELP["test"])
         st.metric(label, told or "\u2013", help=about)
     st.caption(f"{text.duration(run.seconds)} of its own turns")
     if run.state in (ev.FAILED, ev.DIVERGED):

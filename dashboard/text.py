@@ -200,6 +200,7 @@ TILE_HELP = {
     "loss": "Total loss: labelled + weight x unlabelled.",
     "labeled": "Share of the labelled images that the averaged weights get right.",
 }
+FIRST_ACCURACY = "first at step {}"
 SHEET_TITLE = "{} images, as the model sees them"  # Unlabelled, or Labelled where every image of the run has its label
 SHEET_TEXT = {
     "flexmatch": "Top: weak view, from which the label is guessed. Below: strong view, which must agree. Bar: confidence; tick: the class's threshold.",

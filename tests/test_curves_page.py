@@ -277,7 +277,9 @@ def test_a_race_is_started_shown_and_steered(store: Store) -> None:
     assert len({run.summary["race"] for run in runs}) == 1 and at.query_params["race"] == runs[0].summary["race"]
     assert not at.exception and "**Supervised**" in said(at)
     names = [button.label for button in at.main.button]
-    assert len(names) == len(set(names)) and not any(button.key in ("sweep_start", "sweep_pause") for button in at.button)
+    assert len(names) == len(set(names)) and not any(
+        button.key in ("sweep_start", "sweep_pause") for button in at.button
+    )
     at.button(key="race_pause").click().run()
     assert [run.state for run in store.runs()] == [ev.PAUSED] * 2
     at.button(key="race_resume").click().run()
@@ -290,7 +292,10 @@ def test_a_running_and_a_failed_race_are_drawn(store: Store) -> None:
     for state, method in ((ev.RUNNING, "supervised"), (ev.FAILED, "fixmatch"), (ev.FINISHED, "flexmatch")):
         run = fill(store, state, method)
         store.update(run, summary=store.run(run).summary | {"race": "abc"})
+    waits = fill(store, ev.RUNNING, "mixmatch", points=2)
+    store.update(waits, summary=store.run(waits).summary | {"race": "abc"})
     at = page(**PARAMS, view="Race")
+    assert [metric.value for metric in at.metric if metric.label == "Test, EMA"].count(":small[first at step 27]") == 1
     accuracy = sent(at, "race_0")["data"]
     assert [trace["name"] for trace in accuracy] == ["Supervised", "FixMatch", "FlexMatch"]
     assert [trace["line"]["color"] for trace in accuracy] == [

@@ -288,6 +288,15 @@ def test_a_run_with_every_label_has_a_probe_of_labelled_images(store: Store, mon
         assert not at.exception and title in told and text.SHEET_TEXT["labelled"] in told
 
 
+def test_the_image_that_the_model_is_least_sure_of_is_a_click_away(store: Store) -> None:
+    run_id = fill(store, ev.FINISHED)
+    sure = keyframes.load(store.folder(run_id), 80)["weak_probs"].max(axis=1)
+    at = page(image=str(int(sure.argmax())))
+    at.button(key="unsure").click().run()
+    assert not at.exception and at.number_input(key="image").value == int(sure.argmin())
+    assert f"confidence **{sure.min():.3f}**" in words(at)
+
+
 def test_typed_names_are_only_text(store: Store) -> None:
     name = "<b>x</b> [l](javascript:a) $y$"
     run_id = fill(store, ev.FINISHED, name=name)

@@ -48,7 +48,7 @@ def reading_controls(plan: Plan) -> Reading:
         )  # fmt: skip
         beside = st.pills(
             words.BESIDE, list(published.GROUPS), selection_mode="multi", format_func=published.GROUPS.__getitem__, key="beside", bind=BIND,
-            help=words.BESIDE_HELP,
+            help=words.BESIDE_HELP, wrap=True,
         )  # fmt: skip
     return Reading(first, labels, second, float(goal) / 100, tuple(beside or ()))
 

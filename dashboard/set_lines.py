@@ -1,4 +1,4 @@
-"""Formulas as a method's file writes them, line by line -> HTML that breaks on a narrow screen instead of scrolling. Pure."""
+"""Formulas and paths, line by line as plain text writes them -> HTML that breaks on a narrow screen instead of scrolling. Pure."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def tiles(run: Run, now: Snapshot) -> Parts:
     found = []
     for label, name, about in wanted:
         value = now.last(name)
-        shown = (None if value is None else f"{value:.3f}") if about == "loss" else text.percent(value)
+        shown = (None if value is None else text.loss(value)) if about == "loss" else text.percent(value)
         wait = widgets.first_accuracy(run) if shown is None and name.startswith("eval/") else ""
         course = tuple(round(point, 4) for point in now.history(name))
         found.append(

@@ -164,7 +164,7 @@ def _lane(run: ev.Run, snapshot: Snapshot) -> None:
     st.progress(min(run.step / max(run.steps, 1), 1.0), text=f"step {run.step:,} of {run.steps:,}")
     metric, label, about, share = SECOND.get(run.method, SECOND["fixmatch"])
     accuracy, second = snapshot.last("eval/test/accuracy"), snapshot.last(metric)
-    told = None if second is None else text.percent(second) if share else f"{second:.3f}"
+    told = None if second is None else text.percent(second) if share else text.loss(second)
     with st.container(horizontal=True):
         st.metric("Test, EMA", text.percent(accuracy) or _awaited(run), help=text.TILE_HELP["test"])
         st.metric(label, told or "\u2013", help=about)

@@ -121,7 +121,7 @@ CHARTS = {
     ),
     "loss/supervised": (
         "Loss",
-        "Cross-entropy on the few labelled images. It reaches 0 soon: they are learnt by heart, which is not the goal.",
+        "Cross-entropy on the labelled images. It reaches 0 soon: they are learnt by heart, which is not the goal.",
     ),
     "accuracy": (
         "Accuracy",
@@ -290,6 +290,11 @@ def data_name(source: str) -> str:
 def percent(value: float | None, digits: int = 1) -> str | None:
     """Write a fraction as percent; None where there is no value."""
     return None if value is None or value != value else f"{100 * value:.{digits}f} %"
+
+
+def loss(value: float) -> str:
+    """Write a loss: 0.165, 12.400; one that grows without bound as 9.3e+19."""
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.1e}"
 
 
 def duration(seconds: float) -> str:

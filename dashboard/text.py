@@ -141,7 +141,8 @@ CHARTS = {
     ),
     "guess": (
         "MixMatch's guesses, before and after sharpening",
-        "Outline: the mean over the weak views; filled: sharpened, what MixMatch trains towards. The first images of the gallery above.",
+        "Outline: the mean over the weak views; filled: sharpened, what MixMatch trains towards. Numbers: the entropy of both, 0 = sure. "
+        "The first images of the gallery above.",
     ),
     "confusion": (
         "Confusion matrix",

@@ -123,8 +123,7 @@ def test_points_table_and_readings_stand_on_the_page(store: Store) -> None:
     )  # 60 % at 10, 90 % at 40: 85 % is 10 * 4 ** (25 / 30)
     numbers = next(part.proto.body for part in at.get("html") if "training a run" in part.proto.body)
     assert (
-        "<td>60.0 % \u00b1 14.1 (n 2, 50.0 % to 70.0 %)</td><td>85.0 % \u00b1 7.1 (n 2, 80.0 % to 90.0 %)</td>"
-        in numbers
+        "<td>60.0 \u00b1 14.1 % (n 2, 50.0 to 70.0 %)</td><td>85.0 \u00b1 7.1 % (n 2, 80.0 to 90.0 %)</td>" in numbers
     )
     assert (
         "<td>900</td>" in numbers and "<td>1.5 s</td>" in numbers
@@ -324,7 +323,7 @@ def test_the_curve_has_a_log_axis_bars_and_single_runs() -> None:
         axis["type"] == "log" and axis["tickvals"] == [10, 100, 1000] and axis["range"] == pytest.approx([0.88, 3.12])
     )
     assert figure["layout"]["yaxis"]["range"][0] == pytest.approx(0.4)
-    assert "60.0 % +- 14.1 (n 2, 50.0 % to 70.0 %)" in mean["customdata"][0] and mean["customdata"][1].endswith(
+    assert "60.0 +- 14.1 % (n 2, 50.0 to 70.0 %)" in mean["customdata"][0] and mean["customdata"][1].endswith(
         "90.0 % (n 1)"
     )
     assert curve_charts.curve([], (10, 20))["data"] == []

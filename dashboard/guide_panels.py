@@ -198,7 +198,7 @@ def teach() -> None:
         words.TEACH_HIDE, list(HIDEABLE), selection_mode="multi", default=["controls"], format_func=HIDEABLE.__getitem__, key="teach_hide"
     )  # fmt: skip
     st.code(guide.address(st.context.url or "", page, hide), language=None, wrap_lines=True)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             PAGES[page][1], label="Try it", icon=":material/co_present:", query_params={guide.HIDE: ",".join(hide)} if hide else {}, width="content"
         )  # fmt: skip

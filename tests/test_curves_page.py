@@ -135,8 +135,8 @@ def test_points_table_and_readings_stand_on_the_page(store: Store) -> None:
         [[runs["flexmatch", 10, 0], "finished"], [runs["flexmatch", 10, 1], "finished"]],
         [["", "missing"], ["", "missing"]],
     ]
-    link = next(part.proto for part in at.get("page_link") if part.proto.label.startswith("Ask the best run"))
-    assert link.label.endswith(": Supervised, 40 labels, seed 0") and link.help == words.ASK_BEST["test_accuracy"]
+    link = next(part.proto for part in at.get("page_link") if part.proto.label == words.ASK)
+    assert link.help == f"Supervised, 40 labels, seed 0. {words.ASK_BEST['test_accuracy']}"
     assert runs["supervised", 40, 0] in link.query_string and "ask=Your+pictures" in link.query_string
     figure = sent(at, "label_curve")
     mean = next(trace for trace in figure["data"] if trace["name"] == "Supervised")

@@ -23,6 +23,13 @@ def points(page: Any) -> dict[str, list[float]]:
     )  # type: ignore[no-any-return]
 
 
+def test_a_phone_shows_the_numbers_of_all_methods(tab: Tab, url: str) -> None:
+    page = tab(f"{url}curves?sweep=Smoke+test", viewport={"width": 390, "height": 844})
+    table = page.locator(".ssl-diff").last
+    table.get_by_text("FlexMatch").wait_for()
+    assert table.evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
 def test_a_phone_shows_every_number_to_lay_beside_it(tab: Tab, url: str) -> None:
     page = tab(url + SWEEP, viewport={"width": 390, "height": 844})
     pills = [page.locator(".st-key-beside").get_by_role("button", name=name) for name in published.GROUPS.values()]

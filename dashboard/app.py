@@ -7,7 +7,10 @@ from dashboard.live_chart import STATIC, install_plotly
 from sslcore.store import StoreError
 
 # The icon is a file: Streamlit would fetch its own icons for the tab from the internet.
-st.set_page_config(page_title="SSL Lab", page_icon=STATIC / "icon.png", layout="wide")
+st.set_page_config(
+    page_title="SSL Lab", page_icon=STATIC / "icon.png", layout="wide",
+    initial_sidebar_state=330,  # pixels: of two lists side by side either shows "constant" whole; the methods stay two and two
+)  # fmt: skip
 # Streamlit's own "Stop" in the header ends the drawing of the page, not the training: beside ours it would mislead.
 # And what a slow tick has not redrawn yet is not old enough to be greyed out. The verdict has room for two lines.
 st.html(

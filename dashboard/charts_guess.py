@@ -45,7 +45,9 @@ def sharpening(
         pictures.append(_picture(frame["weak_images"][i], middle, len(shown)))
         top = float(max(mean[best], guess[best] if sharpened else 0.0))
         notes.append(note(short_name(names[best]), x=float(at[list(shown).index(best)]), y=top, yanchor="bottom"))
-        words = f"entropy {entropy(mean):.2f}" + (f" \u2192 {entropy(guess):.2f}" if sharpened else "")
+        words = f"{entropy(mean):.2f}" + (
+            f"<br>\u2192 {entropy(guess):.2f}" if sharpened else ""
+        )  # six a phone's width
         notes.append(note(words, x=middle, y=1.36, yanchor="top"))
     told = "%{customdata[0]}: mean of the views %{customdata[1]:.1%}, sharpened %{customdata[2]:.1%}<extra></extra>"
     colors = before.pop("color")

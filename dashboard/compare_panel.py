@@ -24,6 +24,7 @@ STYLE = """<style>
 .ssl-diff td { overflow-wrap: anywhere; max-width: 22rem; min-width: 6rem; font-variant-numeric: tabular-nums; }
 .ssl-diff tbody th { font-weight: 500; position: sticky; left: 0; background: inherit; } .ssl-diff .differs td { font-weight: 600; }
 .ssl-diff .line { display: inline-block; width: 1.6rem; height: 0; vertical-align: middle; margin-right: .4rem; border-top: 3px solid; }
+@media (max-width: 640px) { .ssl-diff table { font-size: .78rem; } .ssl-diff :is(th, td) { padding-right: .35rem; } .ssl-diff td { min-width: 3.8rem; } }
 </style>"""
 BORDERS = {"solid": "solid", "dash": "dashed", "dot": "dotted", "dashdot": "dashed", "longdash": "dashed"}
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from dashboard import figures, theme
 from dashboard.text import METHODS, percent, plotly_safe, shorten
+from sslcore import report_sweep
 from sslcore.curve import Point, Reading
 from sslcore.per_class import Difference
 from sslcore.published import GROUPS, Series
@@ -80,9 +81,7 @@ def _line(method: str, points: Sequence[Point]) -> list[figures.Figure]:
 
 
 def hover(point: Point) -> str:
-    spread = f" +- {100 * point.sd:.1f}" if point.sd is not None else ""
-    seeds = f"n {point.n}" + (f", {percent(min(point.values))} to {percent(max(point.values))}" if point.n > 1 else "")
-    return f"<b>{METHODS.get(point.method, point.method)}</b>, {point.labels:,} labels<br>{percent(point.mean)}{spread} ({seeds})"
+    return f"<b>{METHODS.get(point.method, point.method)}</b>, {point.labels:,} labels<br>{report_sweep.told(point)}"
 
 
 def _published(series: Series) -> figures.Figure:

@@ -48,7 +48,7 @@ def reading_controls(plan: Plan) -> Reading:
         )  # fmt: skip
         beside = st.pills(
             words.BESIDE, list(published.GROUPS), selection_mode="multi", format_func=published.GROUPS.__getitem__, key="beside", bind=BIND,
-            help=words.BESIDE_HELP,
+            help=words.BESIDE_HELP, wrap=True,
         )  # fmt: skip
     return Reading(first, labels, second, float(goal) / 100, tuple(beside or ()))
 
@@ -133,7 +133,7 @@ def _ask_best(now: Look) -> None:
         return
     run, by = chosen
     st.page_link(
-        "views/runs.py", label=words.ask_best(run.method, run.labels, run.seed), icon=":material/image_search:", help=words.ASK_BEST[by],
+        "views/runs.py", label=words.ASK, icon=":material/image_search:", help=f"{words.told_run(run.method, run.labels, run.seed)}. {words.ASK_BEST[by]}",
         query_params={"select": run.id, "ask": text_images.ASK["pictures"]},
     )  # fmt: skip
 

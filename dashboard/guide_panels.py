@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard import guide, guide_tour, queries, sketch, story, text, widgets
+from dashboard import guide, guide_tour, queries, set_lines, sketch, story, text, widgets
 from dashboard import text_guide as words
 from dashboard.guide import HIDEABLE, PAGES, STEPS, Step
 from sslcore import presets
@@ -154,7 +154,7 @@ def methods() -> None:
         st.markdown(f"**{text.escape(told.first)}**")
         for formula, block in told.blocks:
             if formula:
-                st.code(block, language=None)
+                st.html(set_lines.page(block))
             else:
                 st.markdown(text.escape(block))
 
@@ -198,7 +198,7 @@ def teach() -> None:
         words.TEACH_HIDE, list(HIDEABLE), selection_mode="multi", default=["controls"], format_func=HIDEABLE.__getitem__, key="teach_hide"
     )  # fmt: skip
     st.code(guide.address(st.context.url or "", page, hide), language=None, wrap_lines=True)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             PAGES[page][1], label="Try it", icon=":material/co_present:", query_params={guide.HIDE: ",".join(hide)} if hide else {}, width="content"
         )  # fmt: skip

@@ -116,7 +116,7 @@ def describe(tiles: Sequence[Tile]) -> str:
     kept = sum(tile.kept is True for tile in tiles)
     right = sum(tile.right is True for tile in tiles)
     known = sum(tile.right is not None for tile in tiles)
-    parts = [f"{len(tiles)} unlabelled images, each with weak view, strong view and guess"]
+    parts = [f"{len(tiles)} images, each with weak view, strong view and guess"]
     if any(tile.kept is not None for tile in tiles):
         parts.append(f"{kept} kept")
     if known:

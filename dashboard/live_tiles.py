@@ -17,13 +17,17 @@ from dashboard.served import LOADER, served
 
 @dataclass(frozen=True)
 class Tile:
-    """A label, what it means, `top`: the value at the upper edge of its course, None: the largest; the course, and the value as text."""
+    """A label, what it means, `top`: the value at the upper edge of its course, None: the largest; the course, and the value as text.
+
+    `words`: the text isn't a number, but says when there will be one.
+    """
 
     label: str
     help: str
     top: float | None
     course: tuple[float, ...]
     value: str
+    words: bool = False
 
 
 _component = st.components.v2.component(

@@ -90,7 +90,7 @@ def numbers(now: Snapshot) -> Parts:
             loss, top1, top5 = (now.last(f"eval/{part}/{what}{suffix}") for what in ("loss", "accuracy", "top5"))
             if loss is not None or top1 is not None:
                 tops = (text.percent(top) or "\u2013" for top in (top1, top5))
-                rows.append([title, weights, "\u2013" if loss is None else f"{loss:.3f}", *tops])
+                rows.append([title, weights, "\u2013" if loss is None else text.loss(loss), *tops])
     return (json.dumps(rows),)
 
 

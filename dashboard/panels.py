@@ -59,9 +59,19 @@ def tiles(run: Run, now: Snapshot) -> Parts:
     found = []
     for label, name, about in wanted:
         value = now.last(name)
-        shown = (None if value is None else f"{value:.3f}") if about == "loss" else text.percent(value)
+        shown = (None if value is None else text.loss(value)) if about == "loss" else text.percent(value)
+        wait = widgets.first_accuracy(run) if shown is None and name.startswith("eval/") else ""
         course = tuple(round(point, 4) for point in now.history(name))
-        found.append(Tile(label, text.TILE_HELP[about], None if about == "loss" else 1.0, course, shown or "\u2013"))
+        found.append(
+            Tile(
+                label,
+                text.TILE_HELP[about],
+                None if about == "loss" else 1.0,
+                course,
+                shown or wait or "\u2013",
+                bool(wait),
+            )
+        )
     return tile_parts(found)
 
 

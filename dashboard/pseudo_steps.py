@@ -83,6 +83,11 @@ def all_labelled(run: Run) -> bool:
     return run.summary.get("num_unlabeled") == 0
 
 
+def probed(run: Run) -> str:
+    """Which kind of images a run's probe holds."""
+    return "labelled" if all_labelled(run) else "unlabelled"
+
+
 def about(run: Run, step: int, newest: bool) -> None:
     """One line: which step is shown, and what the run is."""
     own = text_pseudo.OWN.get(run.method, text.METHODS[run.method])

@@ -327,6 +327,11 @@ def planned_stride(run: ev.Run) -> int:
     return math.gcd(*(max(1, round(run.steps * k / evals)) for k in range(1, evals + 1)))
 
 
+def first_evaluation(run: ev.Run) -> int:
+    """Return the step after which a run is first evaluated."""
+    return max(1, round(run.steps / int(run.config.get("train", {}).get("evals", 1))))
+
+
 def class_names(run: ev.Run, count: int) -> list[str]:
     """Names of the classes, numbers where they are not known yet."""
     names: list[Any] = list(run.summary.get("class_names", []))

@@ -65,7 +65,7 @@ def controls(plan: Plan | None, races: dict[str, list[ev.Run]]) -> str:
             ]
             resting += [run for run in races[shown] if queries.orphaned(run)]
             st.button(
-                "Pause",
+                "Pause the race",
                 icon=":material/pause:",
                 key="race_pause",
                 disabled=not working,
@@ -73,7 +73,7 @@ def controls(plan: Plan | None, races: dict[str, list[ev.Run]]) -> str:
                 args=("pause", working),
             )
             st.button(
-                "Go on",
+                "Go on with the race",
                 icon=":material/play_arrow:",
                 key="race_resume",
                 disabled=not resting,
@@ -149,6 +149,12 @@ def _points(run: ev.Run, snapshot: Snapshot, metric: str) -> curve_charts.Lane |
     return curve_charts.Lane(run.method, points["step"], shown)
 
 
+def _awaited(run: ev.Run) -> str:
+    """What stands in the place of an accuracy that isn't known yet."""
+    first = widgets.first_accuracy(run)
+    return f":small[{first}]" if first else "\u2013"
+
+
 def _lane(run: ev.Run, snapshot: Snapshot) -> None:
     color = theme.METHOD_COLORS.get(run.method, "currentColor")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
@@ -158,9 +164,9 @@ def _lane(run: ev.Run, snapshot: Snapshot) -> None:
     st.progress(min(run.step / max(run.steps, 1), 1.0), text=f"step {run.step:,} of {run.steps:,}")
     metric, label, about, share = SECOND.get(run.method, SECOND["fixmatch"])
     accuracy, second = snapshot.last("eval/test/accuracy"), snapshot.last(metric)
-    told = None if second is None else text.percent(second) if share else f"{second:.3f}"
+    told = None if second is None else text.percent(second) if share else text.loss(second)
     with st.container(horizontal=True):
-        st.metric("Test, EMA", text.percent(accuracy) or "\u2013", help=text.TILE_HELP["test"])
+        st.metric("Test, EMA", text.percent(accuracy) or _awaited(run), help=text.TILE_HELP["test"])
         st.metric(label, told or "\u2013", help=about)
     st.caption(f"{text.duration(run.seconds)} of its own turns")
     if run.state in (ev.FAILED, ev.DIVERGED):

@@ -67,7 +67,7 @@ def classes(by_class: np.ndarray, thresholds: np.ndarray, names: Sequence[str]) 
         )  # fmt: skip
     lines = {
         "type": "scatter", "mode": "markers", "name": "threshold", "y": label, "x": typed(thresholds[shown]),
-        "marker": {"symbol": "line-ns", "size": 17, "line": {"width": 3, "color": theme.TEXT}}, "hovertemplate": "%{y}: threshold %{x:.3f}<extra></extra>",
+        "marker": {"symbol": "line-ns", "size": 11, "line": {"width": 3, "color": theme.TEXT}}, "hovertemplate": "%{y}: threshold %{x:.3f}<extra></extra>",
     }  # fmt: skip
     values = {
         "type": "scatter", "mode": "text", "y": label, "x": [1.14] * len(shown), "text": [f"{thresholds[c]:.2f}" for c in shown],

@@ -63,7 +63,8 @@ def _population(run: Run, frame: Columns) -> Predictions:
         st.caption(text_pseudo.ONLY_PROBE)
         return probe
     sizes = {"probe": len(probe.confidence), "test": len(test.confidence)}
-    options = {name: f"{label} ({sizes[name]:,})" for name, label in text_pseudo.POPULATION.items()}
+    kind = pseudo_steps.probed(run).capitalize()
+    options = {name: f"{label.format(kind)} ({sizes[name]:,})" for name, label in text_pseudo.POPULATION.items()}
     return {"probe": probe, "test": test}[_choose("Predictions of", options, "probe", "of", text_pseudo.POPULATION_HELP)]  # fmt: skip
 
 

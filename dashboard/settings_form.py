@@ -30,6 +30,7 @@ OWN_PLACE = {
 SECTIONS = {
     "method": "", "augment": "Strong augmentation", "optim": "Optimizer", "train": "Training", "data": "Data", "model": "Network"
 }  # fmt: skip
+HALF: Final = 10  # letters of a choice that has room beside another list
 BIND: Final = "query-params"
 
 
@@ -201,7 +202,8 @@ def _advanced(base: RunConfig, prefix: str, source: str) -> dict[str, Any]:
         for path, spec in shown:
             if not _matters(path, wanted, base, source):
                 continue
-            if cfg.field_type(spec)[0] is bool:  # its label needs the whole width
+            longest = max(map(len, spec.metadata["choices"] or ("",)))
+            if cfg.field_type(spec)[0] is bool or longest > HALF:  # its label, or its choices, need the whole width
                 wanted[path] = _widget(base, path, spec, prefix)
                 continue
             with columns[place % 2]:

@@ -121,7 +121,7 @@ CHARTS = {
     ),
     "loss/supervised": (
         "Loss",
-        "Cross-entropy on the few labelled images. It reaches 0 soon: they are learnt by heart, which is not the goal.",
+        "Cross-entropy on the labelled images. It reaches 0 soon: they are learnt by heart, which is not the goal.",
     ),
     "accuracy": (
         "Accuracy",
@@ -141,7 +141,8 @@ CHARTS = {
     ),
     "guess": (
         "MixMatch's guesses, before and after sharpening",
-        "Outline: the mean over the weak views; filled: sharpened, what MixMatch trains towards. The first images of the gallery above.",
+        "Outline: the mean over the weak views; filled: sharpened, what MixMatch trains towards. Numbers: the entropy of both, 0 = sure. "
+        "The first images of the gallery above.",
     ),
     "confusion": (
         "Confusion matrix",
@@ -200,12 +201,14 @@ TILE_HELP = {
     "loss": "Total loss: labelled + weight x unlabelled.",
     "labeled": "Share of the labelled images that the averaged weights get right.",
 }
-SHEET_TITLE = "Unlabelled images, as the model sees them"
+FIRST_ACCURACY = "first at step {}"
+SHEET_TITLE = "{} images, as the model sees them"  # Unlabelled, or Labelled where every image of the run has its label
 SHEET_TEXT = {
     "flexmatch": "Top: weak view, from which the label is guessed. Below: strong view, which must agree. Bar: confidence; tick: the class's threshold.",
     "fixmatch": "Top: weak view, from which the label is guessed. Below: strong view, which must agree. Bar: confidence; tick: the threshold tau.",
     "mixmatch": "Top: a weak view. Below: a strong view, which MixMatch doesn't train on. Bar: confidence before sharpening; MixMatch keeps every guess.",
     "supervised": "Supervised learns nothing from these images; this is what it would guess. Top: weak view, below: strong view.",
+    "labelled": "Every image of this run has its label, so it learns from these. Top: weak view, below: strong view.",
 }
 SHEET_KEY = "Disc with tick: right. Square with cross: wrong (the hidden label, for your eyes only). Framed: kept. Faded: not kept, not learnt from."
 PARTS = {"train": "Labelled (train)", "val": "Validation", "test": "Test"}
@@ -288,6 +291,11 @@ def data_name(source: str) -> str:
 def percent(value: float | None, digits: int = 1) -> str | None:
     """Write a fraction as percent; None where there is no value."""
     return None if value is None or value != value else f"{100 * value:.{digits}f} %"
+
+
+def loss(value: float) -> str:
+    """Write a loss: 0.165, 12.400; one that grows without bound as 9.3e+19."""
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.1e}"
 
 
 def duration(seconds: float) -> str:

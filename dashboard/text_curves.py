@@ -68,6 +68,7 @@ OPEN_RECORDED = "Take the recorded runs into this folder"
 OPEN_RECORDED_HELP = "Their metrics, thresholds and keyframes then show on every page. Their weights aren't part of it, so they can't be resumed."
 RECORDED_TAKEN = "{} recorded runs are in this folder: see the Runs page, and the Time machine"
 
+ASK = "Ask the best run about your pictures"
 ASK_BEST = {  # which accuracy chose the run -> what to know about that
     "best_val_accuracy": "The finished run with the highest accuracy on the validation images.",
     "test_accuracy": "The finished run with the highest accuracy on the test images. It was chosen by that number, so expect a little less on new pictures.",
@@ -145,5 +146,5 @@ def ranged(labels: Sequence[int]) -> str:
     return f"{labels[0]:,}" if len(labels) == 1 else f"{min(labels):,} to {max(labels):,}"
 
 
-def ask_best(name: str, labels: int, seed: int) -> str:
-    return f"Ask the best run about your pictures: {method(name)}, {text.plural(labels, 'label')}, seed {seed}"
+def told_run(name: str, labels: int, seed: int) -> str:
+    return f"{method(name)}, {text.plural(labels, 'label')}, seed {seed}"

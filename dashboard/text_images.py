@@ -12,15 +12,11 @@ FROM_HELP = (
     "are not unpacked again. The other data sets are here to try the rest of the page."
 )
 PATH_HELP = "On the computer that runs this program: a folder with a folder for each class, or train and test with these in them."
-LAYOUT = """Put the images of each class into a folder of its own, in any format:
-
-```
-pets/cat/1.jpg  pets/cat/2.png ...            a share is held out for testing
+LAYOUT = "Put the images of each class into a folder of its own, in any format:"
+FOLDERS = """pets/cat/1.jpg  pets/cat/2.png ...            a share is held out for testing
 pets/dog/1.jpg ...
-pets/unlabeled/... (if you have some)         images whose class nobody knows
-```
-
-or with a test part of your own: `pets/train/cat/...`, `pets/train/unlabeled/...`, `pets/test/cat/...`"""
+pets/unlabeled/... (if you have some)         images whose class nobody knows"""
+OWN_TEST = """or with a test part of your own: `pets/train/cat/...`, `pets/train/unlabeled/...`, `pets/test/cat/...`"""
 ZIP_LABEL = "A zip with a folder for each class"
 ZIP_HELP = "At most {mb} MB (the setting server.maxUploadSize). Nothing but images is unpacked."
 SIZE_HELP = "Side to which the images are resized, in pixels; training sees them so."

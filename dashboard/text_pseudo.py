@@ -29,6 +29,8 @@ SOURCE_HELP = (
     "The 64 probe images were looked at during the run, at every keyframe. Any other image of the unlabelled pool can be looked at "
     "with a kept checkpoint: there are up to eight of them, and the last one."
 )
+UNSURE = "Least sure"
+UNSURE_HELP = "Show the probe image whose weak view gets the lowest confidence at this step."
 NO_CHECKPOINT = "This run has no checkpoint yet, so only the probe images can be shown."
 NO_POOL = "This run has no unlabelled pool: every training image has its label. The probe images are shown."
 STRIP = "Framed: kept by the gate below. Faded: not kept. With the truth shown, a tick on a disc is right, a cross on a square wrong."
@@ -95,7 +97,7 @@ ALL_LABELLED = (
     "Every training image of this run has its label, so the images here are labelled ones that it has learnt."
 )
 
-POPULATION = {"probe": "Unlabelled images", "test": "Test images"}
+POPULATION = {"probe": "{} images", "test": "Test images"}
 POPULATION_HELP = (
     "Unlabelled: the 64 probe images, weak views, the raw weights: what the method itself sees. "
     "Test: many more images, unaugmented, the averaged weights: smoother, and a little surer."

@@ -59,10 +59,10 @@ ALT = {
     "ribbon": "Bars from keyframe to keyframe: the class that the model takes this image for, and its confidence",
 }
 NO_TEST = "No evaluation yet"
-SHEET = "The same eight unlabelled images"
+SHEET = "The same eight {} images"  # unlabelled, or labelled where every image of the run has its label
 
 BIOGRAPHY = "Biography of an image"
-BIOGRAPHY_PLAIN = "Pick an unlabelled image. Each bar is a keyframe: its colour and name say what the model took the image for, its height how surely."
+BIOGRAPHY_PLAIN = "Pick an image. Each bar is a keyframe: its colour and name say what the model took the image for, its height how surely."
 BIOGRAPHY_TEXT = f"{BIOGRAPHY_PLAIN} Faint and hatched: not kept. Dotted: the threshold it had to pass."
 LISTS = {"all": "All", "wrong": "Wrong for ever", "flips": "Flip-floppers", "late": "Late bloomers"}
 LIST_HELP = {
@@ -75,6 +75,7 @@ LIST_HELP = {
         "Wrong at every keyframe since training began: the few labels never taught the model better. Supervised learns nothing from these images. "
         "Step 0, before any training, doesn't count."
     ),
+    "wrong/labelled": "Wrong at every keyframe since training began, though the model is told their labels. Step 0, before any training, doesn't count.",
     "flips": "The guessed class changed at least three times from one keyframe to the next. Most changes first. Step 0 doesn't count.",
     "late": "Right at the newest keyframe, but wrong at one or more in the second half of the steps so far. Latest first.",
 }
@@ -87,7 +88,7 @@ NEVER = {
     False: "never kept",
     True: "never kept once training had begun",
 }  # True: before that, at step 0, it was
-STRIP_ALT = "Unlabelled images of the probe to pick from, each with its state at the step shown"
+STRIP_ALT = "Images of the probe to pick from, each with its state at the step shown"
 
 FORK = "Fork"
 FORK_HELP = "A new run that goes on from the checkpoint nearest to this step, with one or more settings changed."

@@ -18,6 +18,7 @@ from dashboard import (
     charts_classes,
     images,
     panel_images,
+    pseudo_steps,
     queries,
     replay,
     text,
@@ -123,7 +124,8 @@ def sheet(run: Run, step: int, frame: Columns, theme: str) -> None:
     """The first images of the probe at this moment."""
     names = tuple(queries.class_names(run, frame["weak_probs"].shape[1]))
     with st.container(border=True, gap="xsmall", key="time_card_sheet"):
-        st.markdown(f"**{text_time.SHEET}**", help=text.SHEET_TEXT.get(run.method, "") + "\n\n" + text.SHEET_KEY)
+        title, about = text_time.SHEET.format(pseudo_steps.probed(run)), panel_images.sheet_text(run)
+        st.markdown(f"**{title}**", help=f"{about}\n\n{text.SHEET_KEY}")
         pictures(_strips(run.id, run.method, step, theme, names), key="time_sheet")
 
 
@@ -148,7 +150,8 @@ def lives(run: Run, step: int, frame: Columns, life: History, theme: str) -> Non
         )  # fmt: skip
         shown = shown if shown in found else "all"
         counts = ", ".join(f"{text_time.LISTS[name].lower()} {len(found[name])}" for name in biography.LISTS)
-        about = text_time.LIST_HELP["wrong/supervised" if (shown, run.method) == ("wrong", "supervised") else shown]
+        plain = "labelled" if pseudo_steps.all_labelled(run) else run.method
+        about = text_time.LIST_HELP.get(f"{shown}/{plain}", text_time.LIST_HELP[shown])
         st.caption(f"{about} So far: {counts}.")
         picked = _picked(found[shown], len(life.truth))
         if not found[shown]:

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from dashboard import queries, text, theme
-from sslcore.events import Run
+from sslcore.events import ACTIVE, PAUSED, QUEUED, Run
 from sslcore.store import StoreError
 
 
@@ -77,6 +77,12 @@ def state_line(run: Run) -> str:
     if run.weightless:
         return text.STATE_LINES["weightless"]
     return text.STATE_LINES.get(run.state, "")
+
+
+def first_accuracy(run: Run) -> str:
+    """Say when a run without any accuracy will have its first, empty for one that will not by itself."""
+    coming = run.state in (QUEUED, *ACTIVE, PAUSED) and not queries.orphaned(run)
+    return text.FIRST_ACCURACY.format(text.number(queries.first_evaluation(run))) if coming else ""
 
 
 def attempt(action: Callable[[], object]) -> None:

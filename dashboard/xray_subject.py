@@ -81,9 +81,17 @@ def _reveal() -> bool:
 def _from_probe(run: Run, frame: Columns, probe: Predictions, names: list[str]) -> Shown:
     total = len(frame["weak_images"])
     number = int(st.number_input("Image", 0, total - 1, 0, key="image", bind=widgets.bind("image"), width=120))
+    unsure = int(probe.confidence[:total].argmin())
+    st.button(
+        text_pseudo.UNSURE, key="unsure", icon=":material/help:", help=text_pseudo.UNSURE_HELP, on_click=_show, args=(unsure,)
+    )  # fmt: skip
     recorded = pseudo_steps.recorded(run, frame.get("count"))
     subject = xray.from_keyframe(frame, number, recorded)
     return Shown(subject, names, _reveal(), number, total, probe, recorded, tuple(frame["weak_images"]), 0, False)
+
+
+def _show(number: int) -> None:
+    st.session_state["image"] = number
 
 
 def _from_pool(path: Path, probe: Predictions, names: list[str]) -> Shown | None:

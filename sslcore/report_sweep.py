@@ -93,8 +93,8 @@ def told(point: Point | None) -> str:
     if point is None:
         return "-"
     spread = "" if point.sd is None else f" +- {100 * point.sd:.1f}"
-    ends = "" if point.n == 1 else f", {percent(min(point.values))} to {percent(max(point.values))}"
-    return f"{percent(point.mean)}{spread} (n {point.n}{ends})"
+    ends = "" if point.n == 1 else f", {100 * min(point.values):.1f} to {percent(max(point.values))}"
+    return f"{100 * point.mean:.1f}{spread} % (n {point.n}{ends})"
 
 
 def _worth(points: Sequence[Point], plan: Plan) -> str:

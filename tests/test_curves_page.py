@@ -123,8 +123,7 @@ def test_points_table_and_readings_stand_on_the_page(store: Store) -> None:
     )  # 60 % at 10, 90 % at 40: 85 % is 10 * 4 ** (25 / 30)
     numbers = next(part.proto.body for part in at.get("html") if "training a run" in part.proto.body)
     assert (
-        "<td>60.0 % \u00b1 14.1 (n 2, 50.0 % to 70.0 %)</td><td>85.0 % \u00b1 7.1 (n 2, 80.0 % to 90.0 %)</td>"
-        in numbers
+        "<td>60.0 \u00b1 14.1 % (n 2, 50.0 to 70.0 %)</td><td>85.0 \u00b1 7.1 % (n 2, 80.0 to 90.0 %)</td>" in numbers
     )
     assert (
         "<td>900</td>" in numbers and "<td>1.5 s</td>" in numbers
@@ -136,8 +135,8 @@ def test_points_table_and_readings_stand_on_the_page(store: Store) -> None:
         [[runs["flexmatch", 10, 0], "finished"], [runs["flexmatch", 10, 1], "finished"]],
         [["", "missing"], ["", "missing"]],
     ]
-    link = next(part.proto for part in at.get("page_link") if part.proto.label.startswith("Ask the best run"))
-    assert link.label.endswith(": Supervised, 40 labels, seed 0") and link.help == words.ASK_BEST["test_accuracy"]
+    link = next(part.proto for part in at.get("page_link") if part.proto.label == words.ASK)
+    assert link.help == f"Supervised, 40 labels, seed 0. {words.ASK_BEST['test_accuracy']}"
     assert runs["supervised", 40, 0] in link.query_string and "ask=Your+pictures" in link.query_string
     figure = sent(at, "label_curve")
     mean = next(trace for trace in figure["data"] if trace["name"] == "Supervised")
@@ -276,6 +275,10 @@ def test_a_race_is_started_shown_and_steered(store: Store) -> None:
     assert {(run.method, run.labels, run.seed) for run in runs} == {("supervised", 40, 0), ("flexmatch", 40, 0)}
     assert len({run.summary["race"] for run in runs}) == 1 and at.query_params["race"] == runs[0].summary["race"]
     assert not at.exception and "**Supervised**" in said(at)
+    names = [button.label for button in at.main.button]
+    assert len(names) == len(set(names)) and not any(
+        button.key in ("sweep_start", "sweep_pause") for button in at.button
+    )
     at.button(key="race_pause").click().run()
     assert [run.state for run in store.runs()] == [ev.PAUSED] * 2
     at.button(key="race_resume").click().run()
@@ -288,7 +291,10 @@ def test_a_running_and_a_failed_race_are_drawn(store: Store) -> None:
     for state, method in ((ev.RUNNING, "supervised"), (ev.FAILED, "fixmatch"), (ev.FINISHED, "flexmatch")):
         run = fill(store, state, method)
         store.update(run, summary=store.run(run).summary | {"race": "abc"})
+    waits = fill(store, ev.RUNNING, "mixmatch", points=2)
+    store.update(waits, summary=store.run(waits).summary | {"race": "abc"})
     at = page(**PARAMS, view="Race")
+    assert [metric.value for metric in at.metric if metric.label == "Test, EMA"].count(":small[first at step 27]") == 1
     accuracy = sent(at, "race_0")["data"]
     assert [trace["name"] for trace in accuracy] == ["Supervised", "FixMatch", "FlexMatch"]
     assert [trace["line"]["color"] for trace in accuracy] == [
@@ -317,7 +323,7 @@ def test_the_curve_has_a_log_axis_bars_and_single_runs() -> None:
         axis["type"] == "log" and axis["tickvals"] == [10, 100, 1000] and axis["range"] == pytest.approx([0.88, 3.12])
     )
     assert figure["layout"]["yaxis"]["range"][0] == pytest.approx(0.4)
-    assert "60.0 % +- 14.1 (n 2, 50.0 % to 70.0 %)" in mean["customdata"][0] and mean["customdata"][1].endswith(
+    assert "60.0 +- 14.1 % (n 2, 50.0 to 70.0 %)" in mean["customdata"][0] and mean["customdata"][1].endswith(
         "90.0 % (n 1)"
     )
     assert curve_charts.curve([], (10, 20))["data"] == []

@@ -133,7 +133,25 @@ def test_the_tiles_say_the_newest_numbers_in_percent(store: Store) -> None:
     }
     assert tiles(page()) == expected
     fill(store, ev.QUEUED)
-    assert set(tiles(page(run=store.runs()[0].id)).values()) == {"\u2013"}
+    assert set(tiles(page(run=store.runs()[0].id)).values()) == {"\u2013", "first at step 27"}
+
+
+@pytest.mark.parametrize("state", [ev.RUNNING, ev.FAILED])
+def test_before_the_first_evaluation_its_step_is_told_where_it_will_come(store: Store, state: str) -> None:
+    config = presets.build("smoke", "flexmatch", {"train.steps": 30_000, "train.evals": 3})
+    fill(store, state, points=2, config=config, frames=False)
+    told = "first at step 10,000" if state == ev.RUNNING else "\u2013"
+    assert [value for label, value in tiles(page()).items() if label in ("Test accuracy", "Raw weights")] == [told] * 2
+
+
+def test_a_diverged_run_has_a_short_loss_and_waits_for_nothing(store: Store) -> None:
+    run_id = fill(store, ev.RUNNING, "mixmatch", points=2, frames=False)
+    store.log(run_id, [ev.MetricPoint(ev.TRAIN, 6, 1.0, {"train/loss": 9.2693e19})], [], step=6, seconds=1.0)
+    store.move(run_id, ev.DIVERGED, only_from=ev.ACTIVE, error="the loss became nan by step 8")
+    at = page()
+    assert tiles(at)["Loss"] == "9.3e+19"
+    waits = {data["wait"] for data in charts(at).values()}
+    assert waits == {"Nothing was measured"} and text.SHEET_WAIT not in words(at)
 
 
 def test_start_trains_what_the_form_says_and_shows_it(store: Store) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import html
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 import sslcore
-from dashboard import guide, guide_tour, notes, queries, sketch, story, text, text_guide
+from dashboard import guide, guide_tour, notes, queries, set_lines, sketch, story, text, text_guide
 from dashboard.guide import STEPS, Seen
 from dashboard.guide_panels import PAD
 from sslcore import events as ev
@@ -202,6 +204,22 @@ def test_a_methods_page_is_its_files_docstring(method: str) -> None:
     joined = " ".join([found.first, *(block for _, block in found.blocks)])
     assert joined.split() == docstring.split(), "every word, and in order"
     assert any(formula and "loss" in block for formula, block in found.blocks) or method == "flexmatch"
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_a_formula_loses_nothing_when_it_is_set(method: str) -> None:
+    for formula, block in guide.told(method).blocks:
+        if formula:
+            shown = html.unescape(re.sub("<[^>]*>", " ", set_lines.page(block).removeprefix(set_lines.STYLE)))
+            assert shown.split() == block.split()
+
+
+def test_a_formula_goes_on_below_its_right_side_and_its_note_stands_apart() -> None:
+    shown = set_lines.page("q_b    = a < b,  c = d      Eq. 6, 7\nand so on").removeprefix(set_lines.STYLE)
+    assert shown == (
+        '<div class="set-lines"><div><span style="--in: 9ch">q_b    = a &lt; b,  c = d</span><i>Eq. 6, 7</i></div>'
+        '<div><span style="--in: 0ch">and so on</span></div></div>'
+    )
 
 
 def test_the_distance_of_two_curves() -> None:

@@ -15,7 +15,7 @@ import pytest
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from dashboard import queries, sandbox, text_images, text_pseudo
+from dashboard import queries, sandbox, text, text_images, text_pseudo
 from sslcore import data, keyframes, presets
 from sslcore import events as ev
 from sslcore.config import METHOD_NAMES
@@ -276,13 +276,25 @@ def test_a_run_with_every_label_has_a_probe_of_labelled_images(store: Store, mon
     at = page(source=text_pseudo.SOURCES["pool"])
     told = [part.value for part in at.caption]
     assert text_pseudo.NO_POOL in told and any(text_pseudo.ALL_LABELLED in one for one in told) and len(strip(at)) == 20
-    assert metrics(page(exhibit=text_pseudo.EXHIBITS["sandbox"]))["Wrong labels"] == "\u2013"
+    at = page(exhibit=SANDBOX)
+    assert metrics(at)["Wrong labels"] == "\u2013" and at.get_by_key("of").options[0].startswith("Labelled images")
     at = page()
     at.query_params["select"], at.query_params["ask"] = run_id, text_images.ASK["pseudo"]
     at.switch_page("views/runs.py").run()
     assert not at.exception and any("it has no pool to give pseudo" in one.value for one in at.info)
-    at = at.switch_page("views/time.py").run()
-    assert not at.exception and text_pseudo.ALL_LABELLED in [part.value for part in at.caption]
+    for view, title in (("views/time.py", "eight labelled images"), ("views/train.py", "Labelled images, as")):
+        at = at.switch_page(view).run()
+        told = words(at) + "".join(part.help for part in at.markdown)
+        assert not at.exception and title in told and text.SHEET_TEXT["labelled"] in told
+
+
+def test_the_image_that_the_model_is_least_sure_of_is_a_click_away(store: Store) -> None:
+    run_id = fill(store, ev.FINISHED)
+    sure = keyframes.load(store.folder(run_id), 80)["weak_probs"].max(axis=1)
+    at = page(image=str(int(sure.argmax())))
+    at.button(key="unsure").click().run()
+    assert not at.exception and at.number_input(key="image").value == int(sure.argmin())
+    assert f"confidence **{sure.min():.3f}**" in words(at)
 
 
 def test_typed_names_are_only_text(store: Store) -> None:

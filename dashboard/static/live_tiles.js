@@ -52,6 +52,7 @@ function draw(grid, { name, view }) {
     for (const [name, text] of Object.entries(texts)) {
       if (built[i][name].textContent !== text) built[i][name].textContent = text
     }
+    built[i].value.classList.toggle("words", tile.words)
     built[i].help.setAttribute("aria-label", tile.help)
     built[i].line.setAttribute("d", line)
     built[i].area.setAttribute("d", line && `${line}L${WIDTH} ${HEIGHT}L0 ${HEIGHT}Z`)

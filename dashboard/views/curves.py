@@ -48,27 +48,27 @@ def measure(now: Look) -> None:
     st.session_state["measured"] = {**st.session_state.get("measured", {}), **found}
 
 
-def toolbar(now: Look) -> None:
-    """Start or go on, pause, try again, save."""
-    begun = bool(now.found)
+def steer(now: Look) -> None:
+    """Start or go on, pause, try again."""
+    st.button(
+        words.GO_ON if now.found else words.START, type="primary", icon=":material/play_arrow:", key="sweep_start", disabled=not now.to_go,
+        help=words.START_HELP, on_click=start, args=(now.plan,),
+    )  # fmt: skip
+    st.button(
+        "Pause all", icon=":material/pause:", key="sweep_pause", disabled=not (now.waiting or now.working), help=words.PAUSE_HELP,
+        on_click=pause, args=(now.plan,),
+    )  # fmt: skip
+    if now.failed:
+        st.button(
+            "Try failed again", icon=":material/refresh:", key="sweep_again", help=words.AGAIN_HELP, on_click=start, args=(now.plan, True)
+        )  # fmt: skip
+
+
+def toolbar(now: Look, race: bool) -> None:
+    """What can be done with the sweep; beside a race, which has such buttons of its own, those that steer it are left out."""
     with st.container(horizontal=True, gap="xsmall", width="content", key="sweep_toolbar"):
-        st.button(
-            words.GO_ON if begun else words.START, type="primary", icon=":material/play_arrow:", key="sweep_start", disabled=not now.to_go,
-            help=words.START_HELP, on_click=start, args=(now.plan,),
-        )  # fmt: skip
-        st.button(
-            "Pause all", icon=":material/pause:", key="sweep_pause", disabled=not (now.waiting or now.working), help=words.PAUSE_HELP,
-            on_click=pause, args=(now.plan,),
-        )  # fmt: skip
-        if now.failed:
-            st.button(
-                "Try failed again",
-                icon=":material/refresh:",
-                key="sweep_again",
-                help=words.AGAIN_HELP,
-                on_click=start,
-                args=(now.plan, True),
-            )
+        if not race:
+            steer(now)
         curve_panel.save_menu(now.plan, tuple(st.session_state.get("beside") or ()))
         with st.popover(words.EARLIER, icon=":material/history:", key="earlier"):
             st.caption(words.EARLIER_HELP)
@@ -146,10 +146,8 @@ with st.sidebar:
     asked = curve_form.form()
 found = queries.runs()
 now = curve_queries.look(asked.plan, found) if asked.plan else None
-with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-    st.subheader(words.TITLE, anchor=False, width="content")
-    if now is not None:
-        toolbar(now)
+head = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small")
+head.subheader(words.TITLE, anchor=False, width="content")
 st.caption(words.ABOUT)
 with st.container():
     if asked.problem:
@@ -158,6 +156,9 @@ view = st.segmented_control(
     "View", list(words.VIEWS), default="curve", required=True, format_func=words.VIEWS.__getitem__, key="view", bind=BIND,
     label_visibility="collapsed",
 )  # fmt: skip
+with head:
+    if now is not None:
+        toolbar(now, view == "race")
 every = TICK if now is not None and (now.working or now.waiting) else IDLE
 with st.container():
     if now is not None and view != "race":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 
-from dashboard import augmenting, hand_panel, own_images, text, widgets
+from dashboard import augmenting, hand_panel, own_images, set_lines, text, widgets
 from dashboard import text_images as words
 
 if TYPE_CHECKING:
@@ -156,6 +156,8 @@ if images is None:
     if not source:
         with st.container(border=True):
             st.markdown(words.LAYOUT)
+            st.html(set_lines.page(words.FOLDERS))
+            st.markdown(words.OWN_TEST)
 else:
     overview(images, source, size)
     hand_panel.show(images, size)

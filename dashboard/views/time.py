@@ -2,18 +2,7 @@
 
 import streamlit as st
 
-from dashboard import (
-    fork_form,
-    pseudo_steps,
-    queries,
-    replay,
-    text,
-    text_pseudo,
-    text_time,
-    time_panels,
-    timeline,
-    widgets,
-)
+from dashboard import fork_form, queries, replay, text, text_time, time_panels, timeline, widgets
 from sslcore.events import ACTIVE, QUEUED, Run
 from sslcore.store import StoreError
 
@@ -53,8 +42,6 @@ def scrub(run_id: str, state: str, speed: int, begun: bool) -> None:
     time_panels.curves(run, now, step, frame)
     time_panels.sheet(run, step, frame, theme)
     time_panels.lives(run, step, frame, life, theme)
-    if pseudo_steps.all_labelled(run):
-        st.caption(text_pseudo.ALL_LABELLED)
     st.caption(text_time.disk(len(at), replay.disk(run_id)))
 
 

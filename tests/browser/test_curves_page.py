@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlparse
 
 from sslcore import events as ev
+from sslcore import published
 from sslcore.store import Store
 from tests.browser.test_runs_page import until
 
@@ -20,6 +21,20 @@ def points(page: Any) -> dict[str, list[float]]:
         """() => Object.fromEntries((document.querySelector(".st-key-label_curve .plot")?._fullData || [])
             .filter((trace) => trace.visible === true && trace.mode === "lines+markers").map((trace) => [trace.name, Array.from(trace.x)]))"""
     )  # type: ignore[no-any-return]
+
+
+def test_a_phone_shows_the_numbers_of_all_methods(tab: Tab, url: str) -> None:
+    page = tab(f"{url}curves?sweep=Smoke+test", viewport={"width": 390, "height": 844})
+    table = page.locator(".ssl-diff").last
+    table.get_by_text("FlexMatch").wait_for()
+    assert table.evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
+def test_a_phone_shows_every_number_to_lay_beside_it(tab: Tab, url: str) -> None:
+    page = tab(url + SWEEP, viewport={"width": 390, "height": 844})
+    pills = [page.locator(".st-key-beside").get_by_role("button", name=name) for name in published.GROUPS.values()]
+    pills[-1].wait_for()
+    assert max(box.bounding_box()["x"] + box.bounding_box()["width"] for box in pills) <= 390
 
 
 def test_a_sweep_is_started_its_points_appear_and_a_cell_opens_its_run(tab: Tab, url: str, store: Store) -> None:

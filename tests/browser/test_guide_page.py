@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 
+from dashboard import text
 from dashboard.guide import PARTS, STEPS
 from sslcore import events as ev
 from sslcore.store import Store
 from tests.fill_store import fill
 
+# What of a method's card can be scrolled sideways.
+SCROLLS = (
+    "[...document.querySelectorAll('.st-key-told_card *')].filter(node => node.scrollWidth > node.clientWidth + 1"
+    " && getComputedStyle(node).overflowX !== 'visible').map(node => node.tagName)"
+)
 Tab = Callable[..., Any]
 
 
@@ -46,6 +52,13 @@ def test_a_phone_shows_every_part_without_scrolling_sideways(tab: Tab, url: str,
         part(page, name)
         page.locator(mark).first.wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        if name == "methods":
+            for method in text.METHODS.values():
+                page.locator(".st-key-told").get_by_text(method).click()
+                page.locator(".st-key-told_card").get_by_text(f"{method} (").or_(
+                    page.get_by_text("Supervised baseline")
+                ).first.wait_for()
+                assert not page.evaluate(SCROLLS), method
     assert page.locator("svg.story").count() == 0, "the parts replace each other"
 
 

@@ -82,6 +82,13 @@ def test_a_click_labels_an_image_and_the_train_page_begins_with_it(tab: Tab, url
     until(lambda: page.get_by_role("button", name="Start").is_enabled())
 
 
+def test_a_phone_shows_how_a_folder_must_look_without_scrolling_sideways(tab: Tab, url: str) -> None:
+    page = tab(f"{url}images", viewport={"width": 390, "height": 844})
+    page.get_by_text("images whose class nobody knows").wait_for()
+    right = "[...document.querySelectorAll('[data-testid=stMain] *')].map(node => node.getBoundingClientRect().right)"
+    assert max(page.evaluate(right)) <= 390
+
+
 def test_the_links_take_the_folder_with_them(tab: Tab, url: str, tmp_path: Path) -> None:
     """A field of the same name on both pages would lose it: the address is cleared of fields that are gone."""
     noise = torch.randint(0, 256, (24, 16, 16, 3), dtype=torch.uint8).numpy()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlparse
+from urllib.parse import parse_qs, urlencode, urlparse
 
 import numpy as np
 import pytest
@@ -167,6 +168,30 @@ def test_a_phone_has_no_sideways_scroll_in_light_and_dark(tab: Tab, url: str, st
     assert not wide, wide[:5]
     ink = page.evaluate("document.querySelector('.st-key-chart_loss .xtick text').style.fill")
     assert ink == {"light": "rgb(28, 36, 48)", "dark": "rgb(232, 236, 243)"}[scheme]
+
+
+def test_on_a_phone_the_entropies_of_the_guesses_stand_apart(tab: Tab, url: str, store: Store) -> None:
+    run = fill(store, ev.FINISHED, "mixmatch")
+    page = tab(url + f"?run={run}", viewport={"width": 390, "height": 844})
+    chart = page.locator(".st-key-chart_guess .ssl-chart")
+    notes = page.locator(".st-key-chart_guess .annotation-text", has_text="\u2192")
+    until(lambda: (chart.scroll_into_view_if_needed(), notes.count() == 6)[1])
+    boxes = sorted((note.bounding_box() for note in notes.all()), key=lambda box: box["x"])
+    assert all(left["x"] + left["width"] <= right["x"] for left, right in itertools.pairwise(boxes)), boxes
+
+
+def test_the_chosen_settings_can_be_read_whole(tab: Tab, url: str) -> None:
+    longest = {
+        "flexmatch.optim.schedule": "constant",
+        "augment.preset": "kekmodel",
+        "flexmatch.fault": "confidence-as-mask-rate",
+        "device": "NVIDIA GPU",
+    }
+    page = tab(f"{url}?{urlencode(longest)}", viewport={"width": 1280, "height": 900})
+    boxes = page.locator("[data-testid=stSidebar] [data-testid=stSelectbox] input")
+    until(lambda: boxes.count() > 9)
+    assert {*longest.values()} <= {*boxes.evaluate_all("all => all.map(box => box.value)")}
+    assert not boxes.evaluate_all("all => all.filter(box => box.scrollWidth > box.clientWidth).map(box => box.value)")
 
 
 def test_nothing_jumps_from_tick_to_tick(tab: Tab, url: str, store: Store) -> None:

@@ -19,7 +19,7 @@ from sslcore.models.norm import BatchNorm
 from sslcore.models.norm_kernels import NAMES, THREADS, WIDTHS
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
-BLOCKS = 3
+BLOCKS = 2
 STAGE = """
 #include <cmath>
 #include <cstring>
@@ -151,11 +151,9 @@ def played(made: tuple[torch.dtype, dict[str, Callable[..., None]]], monkeypatch
     return dtype
 
 
-@pytest.mark.parametrize("channels", WIDTHS)
+@pytest.mark.parametrize("channels", [min(WIDTHS), 64, max(WIDTHS)])
 def test_the_kernels_equal_their_twin(played: torch.dtype, channels: int) -> None:
     """Against float64, forward and backward, with means far from zero; the running statistics move alike, or not at all."""
-    if played == torch.float16 and channels not in (8, 64, 256):
-        return  # only two lines of the source depend on the format
     generator = torch.Generator().manual_seed(channels)
     pixels = (3, 5, 7) if channels > 8 else (16, 15, 13)  # some threads have none, some more than one
     shape = (pixels[0], channels, *pixels[1:])

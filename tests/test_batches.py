@@ -98,8 +98,11 @@ def test_large_pictures_are_made_for_fewer_steps_at_once() -> None:
     pixels = 50 * 16 * 16  # 10 labelled, 20 weak, 20 strong
     images = trainer.images
     for side, steps in ((1, MOST), (8, min(MOST, MEMORY // (pixels * 64))), (64, 1)):
-        big = images.train_images.new_empty(1, 1, 1, 1).expand(len(images.train_labels), 16 * side, 16 * side, 1)
-        trainer.stream.images = dataclasses.replace(images, train_images=big)
+        train, test = (
+            images.train_images.new_empty(1, 1, 1, 1).expand(len(labels), 16 * side, 16 * side, 1)
+            for labels in (images.train_labels, images.test_labels)
+        )
+        trainer.stream.images = dataclasses.replace(images, train_images=train, test_images=test)
         assert trainer.stream._fitting(50) == steps
 
 

@@ -61,6 +61,7 @@ class Recorder:
         # On their way from the device, the oldest first; among them what the writer is to do once the points before it are written.
         self.waiting: list[Window | Work] = []
         self.writer = Writer()
+        self.pinned: list[HostCopy] = []  # freed by the thread that trains: another one must not while a step is captured
         now = time.perf_counter()
         self.window_began = self.arrays_at = self.saved_at = now
         self.save_cost = 0.0
@@ -286,6 +287,10 @@ class Recorder:
         trainer = self.trainer
         state = trainer.state_dict() | {"seconds": self.seconds, "best": self.best}
         step, copy = trainer.step, HostCopy({"state": state, "finite": trainer.finite()})
+        if trainer.gpu:
+            if not self.writer.busy:
+                self.pinned.clear()
+            self.pinned.append(copy)
 
         def work() -> None:
             came = copy.get()

@@ -61,7 +61,9 @@ class Recorder:
         # On their way from the device, the oldest first; among them what the writer is to do once the points before it are written.
         self.waiting: list[Window | Work] = []
         self.writer = Writer()
-        self.pinned: list[HostCopy] = []  # freed by the thread that trains: another one must not while a step is captured
+        self.pinned: list[
+            HostCopy
+        ] = []  # freed by the thread that trains: another one must not while a step is captured
         now = time.perf_counter()
         self.window_began = self.arrays_at = self.saved_at = now
         self.save_cost = 0.0

@@ -134,9 +134,14 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     bench.add_argument("--net", default="all", choices=("all", "lesson", "wrn"), help="which net")
     bench.add_argument("--method", default="all", choices=("all", *cfg.METHOD_NAMES), help="which method")
-    bench.add_argument("--steps", type=int, default=30, help="timed steps of each, at most (default 30)")
     bench.add_argument(
-        "--seconds", type=float, default=15.0, help="seconds for each, at most, but never under 3 steps (default 15)"
+        "--steps",
+        type=int,
+        default=30,
+        help="timed steps of each, at most, but whole rounds of those whose pictures are made at once (default 30)",
+    )
+    bench.add_argument(
+        "--seconds", type=float, default=15.0, help="seconds for each, at most, but never under 3 rounds (default 15)"
     )
     bench.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
     bench.add_argument("--gpu", action="store_true", help="all that concerns an NVIDIA GPU, in at most 8 minutes")

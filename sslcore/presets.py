@@ -43,7 +43,7 @@ class Preset:
 
 _LESSON = Preset(
     "Digits lesson",
-    "Real handwritten digits with a handful of labels, about 12 seconds a run on one CPU core. Measured on the 360 test "
+    "Real handwritten digits with a handful of labels, about 9 seconds a run on one CPU core. Measured on the 360 test "
     "images, seeds 0 to 9: with 40 labels FlexMatch 95.9 %, Supervised 88.8 %; with 10 labels 88.9 % and 66.0 %.",
     RunConfig(
         data=DataConfig(source="digits", labels=40),
@@ -178,7 +178,7 @@ PRESETS: dict[str, Preset] = {
     "shapes-lesson": Preset(
         "Shapes lesson",
         "Colour drawings of ten things, where colour, pattern and background can each mislead: 40 labels are few here. On "
-        "one CPU core Supervised takes 12 seconds, MixMatch 33, FixMatch and FlexMatch 77.",
+        "one CPU core Supervised takes 11 seconds, MixMatch 34, FixMatch and FlexMatch 75.",
         RunConfig(
             data=DataConfig(source="shapes", labels=40),
             augment=AugmentConfig(cutout=0.25),

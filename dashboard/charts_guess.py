@@ -45,9 +45,8 @@ def sharpening(
         pictures.append(_picture(frame["weak_images"][i], middle, len(shown)))
         top = float(max(mean[best], guess[best] if sharpened else 0.0))
         notes.append(note(short_name(names[best]), x=float(at[list(shown).index(best)]), y=top, yanchor="bottom"))
-        words = f"{entropy(mean):.2f}" + (
-            f"<br>\u2192 {entropy(guess):.2f}" if sharpened else ""
-        )  # six a phone's width
+        # One above the other: six stand side by side on a phone.
+        words = f"{entropy(mean):.2f}" + (f"<br>\u2192 {entropy(guess):.2f}" if sharpened else "")
         notes.append(note(words, x=middle, y=1.36, yanchor="top"))
     told = "%{customdata[0]}: mean of the views %{customdata[1]:.1%}, sharpened %{customdata[2]:.1%}<extra></extra>"
     colors = before.pop("color")

@@ -12,11 +12,11 @@ from functools import lru_cache
 
 import streamlit as st
 
-from dashboard import branch, charts, charts_classes, live_feed, queries, text
+from dashboard import branch, charts, charts_classes, live_feed, queries, text, widgets
 from dashboard.live_chart import live_chart, split
 from dashboard.live_feed import Parts
 from dashboard.queries import Snapshot
-from sslcore.events import ACTIVE, PAUSED, QUEUED, Run
+from sslcore.events import Run
 
 CHART_HEIGHT = 300
 CARDS = {  # method -> what it has something to say in, after the losses
@@ -106,8 +106,8 @@ def _choose(names: tuple[str, ...]) -> None:
 
 
 def _chart(run: Run, kind: str) -> None:
-    begins = f"Begins with the first {'evaluation' if kind in ('accuracy', 'parts', 'numbers', 'recall') else 'steps'}"
-    wait = begins if run.state in (QUEUED, *ACTIVE, PAUSED) else "Nothing was measured"
+    first = "evaluation" if kind in ("accuracy", "parts", "numbers", "recall") else "steps"
+    wait = widgets.awaited(run, f"Begins with the first {first}")
     if kind == "numbers":
         live_feed.table("chart_numbers", view=run.id, height=CHART_HEIGHT, wait=wait)
     else:

@@ -11,11 +11,11 @@ from functools import lru_cache
 import numpy as np
 import streamlit as st
 
-from dashboard import cell_images, charts_classes, charts_guess, gallery, images, pseudo_steps, queries, text
+from dashboard import cell_images, charts_classes, charts_guess, gallery, images, pseudo_steps, queries, text, widgets
 from dashboard.live_chart import encode, live_chart
 from dashboard.live_feed import frame_watch
 from dashboard.queries import Columns
-from sslcore.events import ACTIVE, PAUSED, QUEUED, Run
+from sslcore.events import Run
 
 PAGE, STRIP = 16, 4  # images on a page of the gallery, and in one picture: two stand side by side, or one on a phone
 MATRIX_HEIGHT, GUESS_HEIGHT = 430, 300
@@ -43,7 +43,7 @@ def sheet(run: Run, theme: str, step: int, frame: Columns | None, names: Sequenc
             f"**{text.SHEET_TITLE.format(pseudo_steps.probed(run).capitalize())}**"
             + (f", at step {text.number(step)}" if frame else "")
         )
-        st.caption(sheet_text(run) if frame else _wait(run, text.SHEET_WAIT))
+        st.caption(sheet_text(run) if frame else widgets.awaited(run, text.SHEET_WAIT))
         options = list(gallery.FILTERS) if run.method in THRESHOLDED else list(gallery.PLAIN)
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             wanted = st.selectbox(
@@ -65,11 +65,6 @@ def sheet(run: Run, theme: str, step: int, frame: Columns | None, names: Sequenc
         )
         st.caption(shown + text.SHEET_KEY)
     return found
-
-
-def _wait(run: Run, what: str) -> str:
-    """What stands where nothing is yet: what it waits for, unless the run has ended."""
-    return what if run.state in (QUEUED, *ACTIVE, PAUSED) else "Nothing was measured"
 
 
 def sheet_text(run: Run) -> str:
@@ -118,7 +113,7 @@ def guesses(run: Run, step: int, frame: Columns | None, names: Sequence[str], or
             view=run.id,
             height=GUESS_HEIGHT,
             alt=text.CHART_ALT["guess"],
-            wait=_wait(run, text.SHEET_WAIT),
+            wait=widgets.awaited(run, text.SHEET_WAIT),
         )
 
 
@@ -138,7 +133,7 @@ def confusion(run: Run, step: int, frame: Columns | None, names: Sequence[str]) 
         figure = _confusion(run.id, step if known else -1, tuple(names))
         live_chart(
             figure, key="chart_confusion", view=run.id, height=MATRIX_HEIGHT, alt=text.CHART_ALT["confusion"],
-            wait=_wait(run, "Begins with the first evaluation"), on_click=_clicked,
+            wait=widgets.awaited(run, "Begins with the first evaluation"), on_click=_clicked,
         )  # fmt: skip
     with grid.cell(), st.container(border=True, gap="xsmall", height="stretch", key="card_cell"):
         st.markdown(f"**{text.CELL_TITLE}**")

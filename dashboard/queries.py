@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -323,13 +323,16 @@ def checkpoints(run_id: str) -> dict[int, Path]:
 
 def planned_stride(run: ev.Run) -> int:
     """Return the largest step size that meets every planned evaluation, so that a slider meets every keyframe."""
-    evals = int(run.config.get("train", {}).get("evals", 1))
-    return math.gcd(*(max(1, round(run.steps * k / evals)) for k in range(1, evals + 1)))
+    return math.gcd(*_planned(run))
 
 
 def first_evaluation(run: ev.Run) -> int:
     """Return the step after which a run is first evaluated."""
-    return max(1, round(run.steps / int(run.config.get("train", {}).get("evals", 1))))
+    return next(_planned(run))
+
+
+def _planned(run: ev.Run) -> Iterator[int]:
+    return keyframes.planned(run.steps, int(run.config.get("train", {}).get("evals", 1)))
 
 
 def class_names(run: ev.Run, count: int) -> list[str]:

@@ -201,6 +201,7 @@ TILE_HELP = {
     "loss": "Total loss: labelled + weight x unlabelled.",
     "labeled": "Share of the labelled images that the averaged weights get right.",
 }
+NOTHING_MEASURED = "Nothing was measured"
 FIRST_ACCURACY = "first at step {}"
 SHEET_TITLE = "{} images, as the model sees them"  # Unlabelled, or Labelled where every image of the run has its label
 SHEET_TEXT = {

@@ -79,10 +79,19 @@ def state_line(run: Run) -> str:
     return text.STATE_LINES.get(run.state, "")
 
 
+def to_come(run: Run) -> bool:
+    """Say whether a run will measure more, by itself or when it is told to go on."""
+    return run.state in (QUEUED, *ACTIVE, PAUSED) and not queries.orphaned(run)
+
+
+def awaited(run: Run, what: str) -> str:
+    """What stands where nothing is yet: what it waits for, unless the run has ended."""
+    return what if to_come(run) else text.NOTHING_MEASURED
+
+
 def first_accuracy(run: Run) -> str:
-    """Say when a run without any accuracy will have its first, empty for one that will not by itself."""
-    coming = run.state in (QUEUED, *ACTIVE, PAUSED) and not queries.orphaned(run)
-    return text.FIRST_ACCURACY.format(text.number(queries.first_evaluation(run))) if coming else ""
+    """Say when a run without any accuracy will have its first, empty for one that will not."""
+    return text.FIRST_ACCURACY.format(text.number(queries.first_evaluation(run))) if to_come(run) else ""
 
 
 def attempt(action: Callable[[], object]) -> None:

@@ -102,24 +102,16 @@ class BatchStream:
         self.row.zero_()
         self.used = 0
         if not self.in_step:
-            self.made = self._make(*self._indices(self.rows), draws)
+            self.made = self._make(self.rows, draws)
 
     def next(self) -> Batch:
         """Return the next batch; `u_index` holds positions in the unlabelled pool."""
         row = self.rows.index_select(0, self.row)
         self.row += 1
-        index_x, index_u = self._indices(row)
-        if self.in_step:
-            x, *u = (part[0] for part in self._make(index_x, index_u, [self._draw_views()]))
-        else:
-            x, *u = (part[self.used - 1] for part in self.made)
-        mix = self._mix(sum(map(len, (x, *u))))
-        return Batch(x, self.labels[index_x[0]], tuple(u), row[0, self.num_x :], mix)
-
-    def _indices(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return which training images the rows of some steps mean: labelled (steps, B), unlabelled (steps, mu * B)."""
-        places_x, places_u = rows.split([self.num_x, self.num_u], dim=1)
-        return self.labeled[places_x], self.unlabeled[places_u]
+        made, at = (self._make(row, [self._draw_views()]), 0) if self.in_step else (self.made, self.used - 1)
+        x, *u = (part[at] for part in made)
+        places_x, u_index = row[0].split([self.num_x, self.num_u])
+        return Batch(x, self.labels[self.labeled[places_x]], tuple(u), u_index, self._mix(sum(map(len, (x, *u)))))
 
     def _draw_views(self) -> list[ViewDraw]:
         """Draw one step's views, group by group."""
@@ -130,9 +122,11 @@ class BatchStream:
             for name, counts in self.groups
         ]
 
-    def _make(self, index_x: Tensor, index_u: Tensor, draws: list[list[ViewDraw]]) -> list[Tensor]:
-        """Return each part's pictures in some steps, normalised, (steps, count, channels, H, W)."""
-        indices = iter([index_x] + [index_u] * len(self.method.unlabeled_views))
+    def _make(self, rows: Tensor, draws: list[list[ViewDraw]]) -> list[Tensor]:
+        """Return each part's pictures in the steps of some rows, normalised, (steps, count, channels, H, W)."""
+        places_x, places_u = rows.split([self.num_x, self.num_u], dim=1)
+        index_u = self.unlabeled[places_u]
+        indices = iter([self.labeled[places_x]] + [index_u] * len(self.method.unlabeled_views))
         made: list[Tensor] = []
         pictures = []
         for (_, counts), group in zip(self.groups, zip(*draws, strict=True), strict=True):

@@ -88,13 +88,8 @@ def _time_method(net: str, method: str, device: torch.device, steps: int, second
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     together = trainer.stream.round
-
-    def work() -> None:
-        for _ in range(together):
-            trainer.train_step()
-
     warm = 3 if net == "lesson" or device.type == "cuda" else 1
-    times = [each / together for each in _timed(work, device, -(-steps // together), seconds, warm)]
+    times = [each / together for each in _timed(trainer.train_round, device, -(-steps // together), seconds, warm)]
     median = statistics.median(times)
     row = {
         "net": net, "method": method, "images_per_step": trainer.images_per_step, "seconds_per_step": median, "fastest": min(times),

@@ -33,11 +33,10 @@ def _step(cell: Cell) -> float:
     prepare_thread(train.threads)
     try:
         trainer = Trainer(cell.config, data.load(cell.config.data, None), choose_device(train.device))
-        _take(trainer, trainer.stream.round)
+        trainer.train_round()
         began, steps = _now(trainer.device), 0
         while steps < STEPS and (steps == 0 or _now(trainer.device) - began < SECONDS):
-            _take(trainer, trainer.stream.round)
-            steps += trainer.stream.round
+            steps += trainer.train_round()
         each = (_now(trainer.device) - began) / steps
         few = slice(0, 128)  # of the test images: an evaluation's time grows with them
         images, labels = trainer.images.test_images, trainer.images.test_labels
@@ -47,11 +46,6 @@ def _step(cell: Cell) -> float:
         return each + 2 * once * min(train.evals, train.steps) / train.steps  # EMA and raw
     finally:
         torch.set_num_threads(before)
-
-
-def _take(trainer: Trainer, steps: int) -> None:
-    for _ in range(steps):
-        trainer.train_step()
 
 
 def _now(device: torch.device) -> float:

@@ -7,7 +7,7 @@ model thought of them at step 120, the thresholds, and the predictions on the wh
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,16 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     with contextlib.suppress(OSError):  # a full disk: the writing says so
         path.parent.mkdir(exist_ok=True)
     keep_file(path, dump)
+
+
+def planned(run_steps: int, evals: int) -> Iterator[int]:
+    """Yield the steps after which a run is evaluated and a keyframe is made, in order; with more evaluations than steps each one."""
+    last = 0
+    for k in range(1, evals + 1):
+        step = max(1, round(run_steps * k / evals))
+        if step > last:
+            yield step
+            last = step
 
 
 def write_probe(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:

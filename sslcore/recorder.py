@@ -61,21 +61,14 @@ class Recorder:
         # On their way from the device, the oldest first; among them what the writer is to do once the points before it are written.
         self.waiting: list[Window | Work] = []
         self.writer = Writer()
-        self.pinned: list[
-            HostCopy
-        ] = []  # freed by the thread that trains: another one must not while a step is captured
         now = time.perf_counter()
         self.window_began = self.arrays_at = self.saved_at = now
         self.save_cost = 0.0
         self.board: tensorboard.Board | None = None
         self.summary: dict[str, Any] = store.run(run_id).summary
-        steps, evals = trainer.config.train.steps, trainer.config.train.evals
-        self.eval_steps = (
-            {max(1, round(steps * k / evals)) for k in range(1, evals + 1)}
-            if evals < steps
-            else set(range(1, steps + 1))
-        )
-        self.keep_steps = set(sorted(self.eval_steps)[:: max(1, math.ceil(len(self.eval_steps) / checkpoint.KEPT))])
+        planned = list(keyframes.planned(trainer.config.train.steps, trainer.config.train.evals))
+        self.eval_steps = set(planned)
+        self.keep_steps = set(planned[:: math.ceil(len(planned) / checkpoint.KEPT)])
 
     @property
     def seconds(self) -> float:
@@ -289,10 +282,6 @@ class Recorder:
         trainer = self.trainer
         state = trainer.state_dict() | {"seconds": self.seconds, "best": self.best}
         step, copy = trainer.step, HostCopy({"state": state, "finite": trainer.finite()})
-        if trainer.gpu:
-            if not self.writer.busy:
-                self.pinned.clear()
-            self.pinned.append(copy)
 
         def work() -> None:
             came = copy.get()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 
 Work = Callable[[], None]
@@ -17,6 +18,8 @@ class Writer:
     def __init__(self) -> None:
         self._works: queue.Queue[Work | None] = queue.Queue(MOST)
         self._problem: BaseException | None = None
+        # What a work holds is freed by the thread that put it: pinned memory must not be by another while a step is captured.
+        self._held: deque[Work] = deque()
         # A thread of its own, not a pool's: those take no work any more once the process is ending, when a run saves itself.
         self._thread = threading.Thread(target=self._loop, daemon=True, name="ssl-writer")
 
@@ -34,12 +37,15 @@ class Writer:
         self.check()
         if self._thread.is_alive():
             self._works.put(work)
+            self._held.append(work)
         else:
             self._do(work)
             self.check()
 
     def check(self) -> None:
-        """Raise what a work raised, if one did."""
+        """Raise what a work raised, if one did; let go of those that are done."""
+        while len(self._held) > self._works.unfinished_tasks:
+            self._held.popleft()
         if self._problem is not None:
             raise self._problem
 
@@ -57,7 +63,7 @@ class Writer:
     def _loop(self) -> None:
         while (work := self._works.get()) is not None:
             self._do(work)
-            del work  # with the state that it holds
+            del work
             self._works.task_done()
         self._works.task_done()
 

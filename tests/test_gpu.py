@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from sslcore import checkpoint, data, kernels, presets, recorder
 from sslcore import events as ev
@@ -18,10 +17,10 @@ from sslcore.augment.randaugment import StrongDraw, apply_strong, draw_strong
 from sslcore.config import METHOD_NAMES, AugmentConfig
 from sslcore.host_copy import HostCopy
 from sslcore.lab import Lab
-from sslcore.models.norm import BatchNorm
 from sslcore.models.norm_kernels import FORMATS, fits
 from sslcore.store import Store
 from sslcore.trainer import Trainer
+from tests.reference_norm import assert_equals_float64, layer_and_input
 from tests.test_lab import until, wait
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -71,39 +70,9 @@ def test_the_strong_kernel_equals_its_twins(shape: tuple[int, ...], preset: str)
 @pytest.mark.parametrize("shape", [(960, 32, 32, 32), (64, 128, 8, 8), (5, 16, 3, 7), (2, 256, 1, 1), (448, 8, 4, 4)])
 def test_the_norm_kernels_equal_their_twin(shape: tuple[int, ...], dtype: torch.dtype) -> None:
     """Against float64, forward and backward, with means far from zero; the running statistics move alike."""
-    generator = torch.Generator(CUDA).manual_seed(0)
-    channels = shape[1]
-    offset = torch.linspace(-9, 9, channels, device=CUDA)[:, None, None]
-    x = (torch.randn(shape, generator=generator, device=CUDA) + offset).to(dtype, memory_format=torch.channels_last)
-    dy = torch.randn(shape, generator=generator, device=CUDA).to(dtype, memory_format=torch.channels_last)
-    norm = BatchNorm(channels, momentum=0.3).to(CUDA)
-    with torch.no_grad():
-        norm.weight.uniform_(0.5, 2, generator=generator)
-        norm.bias.uniform_(-1, 1, generator=generator)
+    layer, x, dy = layer_and_input(shape, dtype, "cuda")
     assert fits(x)
-    twin = copy.deepcopy(norm).double()
-    wide, near = x.double().requires_grad_(), x.clone().requires_grad_()
-    expected = F.leaky_relu(
-        F.batch_norm(wide, twin.running_mean, twin.running_var, twin.weight, twin.bias, True, 0.3, norm.eps), 0.1
-    )
-    expected.backward(dy.double())
-    for _ in range(2):  # what the blocks count in must be zero again
-        norm.running_mean.zero_()
-        norm.running_var.fill_(1)
-        near.grad = norm.weight.grad = norm.bias.grad = None
-        got = norm(near, 0.1)
-        got.backward(dy)
-    digits = 2**-8 if dtype == torch.bfloat16 else 2**-10
-    torch.testing.assert_close(got.double(), expected, rtol=digits, atol=1e-4)
-    # Where a value lies at the bend of LeakyReLU, float64 may see it on the other side.
-    far = (wide.grad - near.grad.double()).abs() > digits * wide.grad.abs() + 1e-4  # type: ignore[union-attr]
-    assert far.double().mean() < 1e-4
-    for name in ("running_mean", "running_var"):
-        torch.testing.assert_close(getattr(norm, name).double(), getattr(twin, name), rtol=1e-4, atol=1e-4)
-    for ours, theirs in ((norm.weight, twin.weight), (norm.bias, twin.bias)):
-        assert ours.grad is not None and theirs.grad is not None
-        scale = float(theirs.grad.abs().max())
-        torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=1e-3, atol=1e-4 * scale + 1e-3)
+    assert_equals_float64(layer, x, dy, most_far=1e-4)
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sslcore.kernels import _as_c
 from sslcore.models import norm, norm_kernels
-from sslcore.models.norm import BatchNorm
 from sslcore.models.norm_kernels import NAMES, THREADS, WIDTHS
+from tests.reference_norm import assert_equals_float64, layer_and_input
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 BLOCKS = 2
@@ -154,43 +153,8 @@ def played(made: tuple[torch.dtype, dict[str, Callable[..., None]]], monkeypatch
 @pytest.mark.parametrize("channels", [min(WIDTHS), 64, max(WIDTHS)])
 def test_the_kernels_equal_their_twin(played: torch.dtype, channels: int) -> None:
     """Against float64, forward and backward, with means far from zero; the running statistics move alike, or not at all."""
-    generator = torch.Generator().manual_seed(channels)
     pixels = (3, 5, 7) if channels > 8 else (16, 15, 13)  # some threads have none, some more than one
-    shape = (pixels[0], channels, *pixels[1:])
-    offset = torch.linspace(-9, 9, channels)[:, None, None]
-    x = (torch.randn(shape, generator=generator) + offset).to(played, memory_format=torch.channels_last)
-    dy = torch.randn(shape, generator=generator).to(played, memory_format=torch.channels_last)
-    layer = BatchNorm(channels, momentum=0.3)
-    with torch.no_grad():
-        layer.weight.uniform_(0.5, 2, generator=generator)
-        layer.bias.uniform_(-1, 1, generator=generator)
-    twin = BatchNorm(channels, momentum=0.3).double()
-    twin.load_state_dict(layer.state_dict())
-    wide, near = x.double().requires_grad_(), x.clone().requires_grad_()
-    normal = F.batch_norm(wide, twin.running_mean, twin.running_var, twin.weight, twin.bias, True, 0.3, layer.eps)
-    expected = F.leaky_relu(normal, 0.1)
-    expected.backward(dy.double())
-
-    got = layer(near, 0.1)
-    got.backward(dy)
-    assert layer.ended is not None and layer.ended.item() == 0, "what the blocks count in is zero again"
-    digits = 2**-8 if played == torch.bfloat16 else 2**-10
-    torch.testing.assert_close(got.double(), expected, rtol=digits, atol=1e-4)
-    assert wide.grad is not None and near.grad is not None
-    # Where a value lies at the bend of LeakyReLU, float64 may see it on the other side.
-    far = (wide.grad - near.grad.double()).abs() > digits * wide.grad.abs() + 1e-4
-    assert far.double().mean() < 1e-3
-    for name in ("running_mean", "running_var"):
-        torch.testing.assert_close(getattr(layer, name).double(), getattr(twin, name), rtol=1e-4, atol=1e-4)
-    for ours, theirs in ((layer.weight, twin.weight), (layer.bias, twin.bias)):
-        assert ours.grad is not None and theirs.grad is not None
-        scale = float(theirs.grad.abs().max())
-        torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=1e-3, atol=1e-4 * scale + 1e-3)
-
-    before = layer.running_mean.clone()
-    layer.track = False
-    again = layer(near, 0.1)
-    assert torch.equal(again, got) and torch.equal(layer.running_mean, before)
+    assert_equals_float64(*layer_and_input((pixels[0], channels, *pixels[1:]), played, "cpu"), most_far=1e-3)
 
 
 def test_a_block_is_as_on_the_gpu() -> None:

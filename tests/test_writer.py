@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -79,6 +80,27 @@ def test_what_a_work_raises_reaches_who_asks_and_the_works_behind_it_are_left_ou
     writer.close()
     writer.close()
     assert done == [] and not writer._thread.is_alive()
+
+
+def test_what_a_work_holds_is_freed_by_the_thread_that_put_it(writer: Writer) -> None:
+    """Pinned memory that the writer freed while a step is captured would end the capture."""
+    freed: list[int] = []
+    ready = threading.Event()
+
+    class State:
+        def __del__(self) -> None:
+            freed.append(threading.get_ident())
+
+    def work(state: State) -> None:
+        assert ready.wait(60) and state
+
+    for _ in range(3):
+        writer.put(functools.partial(work, State()))
+    ready.set()
+    until(lambda: not writer.busy)
+    assert freed == []
+    writer.check()
+    assert freed == [threading.get_ident()] * 3
 
 
 def test_one_that_was_never_started_can_be_closed() -> None:

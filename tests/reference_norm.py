@@ -1,0 +1,57 @@
+"""The float64 twin of BatchNorm and LeakyReLU, held against whatever a device has for it."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sslcore.models.norm import BatchNorm
+
+
+def layer_and_input(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> tuple[BatchNorm, Tensor, Tensor]:
+    """Return a BatchNorm, an input with means far from zero, and a gradient of its output, both of the shape and in channels_last."""
+    generator = torch.Generator(device).manual_seed(shape[1])
+    offset = torch.linspace(-9, 9, shape[1], device=device)[:, None, None]
+    x, dy = (torch.randn(shape, generator=generator, device=device) + add for add in (offset, 0))
+    layer = BatchNorm(shape[1], momentum=0.3).to(device)
+    with torch.no_grad():
+        layer.weight.uniform_(0.5, 2, generator=generator)
+        layer.bias.uniform_(-1, 1, generator=generator)
+    return layer, x.to(dtype, memory_format=torch.channels_last), dy.to(dtype, memory_format=torch.channels_last)
+
+
+def assert_equals_float64(layer: BatchNorm, x: Tensor, dy: Tensor, most_far: float) -> None:
+    """Forward, backward and the running statistics, two times over; at most the share `most_far` of the gradient may be another.
+
+    Where a value lies at the bend of LeakyReLU, float64 may see it on the other side.
+    """
+    twin = copy.deepcopy(layer).double()
+    wide, near = x.double().requires_grad_(), x.clone().requires_grad_()
+    expected = F.leaky_relu(
+        F.batch_norm(wide, twin.running_mean, twin.running_var, twin.weight, twin.bias, True, 0.3, layer.eps), 0.1
+    )
+    expected.backward(dy.double())
+    for _ in range(2):  # what the blocks count in must be zero again
+        layer.running_mean.zero_()
+        layer.running_var.fill_(1)
+        near.grad = layer.weight.grad = layer.bias.grad = None
+        got = layer(near, 0.1)
+        got.backward(dy)
+        assert layer.ended is not None and layer.ended.item() == 0
+    digits = 2**-8 if x.dtype == torch.bfloat16 else 2**-10
+    torch.testing.assert_close(got.double(), expected, rtol=digits, atol=1e-4)
+    assert wide.grad is not None and near.grad is not None
+    far = (wide.grad - near.grad.double()).abs() > digits * wide.grad.abs() + 1e-4
+    assert far.double().mean() < most_far
+    for name in ("running_mean", "running_var"):
+        torch.testing.assert_close(getattr(layer, name).double(), getattr(twin, name), rtol=1e-4, atol=1e-4)
+    for ours, theirs in ((layer.weight, twin.weight), (layer.bias, twin.bias)):
+        assert ours.grad is not None and theirs.grad is not None
+        scale = float(theirs.grad.abs().max())
+        torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=1e-3, atol=1e-4 * scale + 1e-3)
+    before = layer.running_mean.clone()
+    layer.track = False
+    assert torch.equal(layer(near, 0.1), got) and torch.equal(layer.running_mean, before)

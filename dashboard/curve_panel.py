@@ -200,7 +200,8 @@ def table(now: Look) -> str:
     rows = []
     for labels in now.plan.labels:
         cells = [report_sweep.told(by_place.get((method, labels))) for method in methods]
-        rows.append([f"{labels:,}", *(cell.replace("+-", "\u00b1") for cell in cells)])
+        # On a phone a cell breaks before its brackets, not behind the n.
+        rows.append([f"{labels:,}", *(cell.replace("+-", "\u00b1").replace("(n ", "(n\u00a0") for cell in cells)])
     for name, label in (("images", "images a run"), ("seconds", "training a run")):
         cells = []
         for method in methods:

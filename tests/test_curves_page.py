@@ -123,7 +123,8 @@ def test_points_table_and_readings_stand_on_the_page(store: Store) -> None:
     )  # 60 % at 10, 90 % at 40: 85 % is 10 * 4 ** (25 / 30)
     numbers = next(part.proto.body for part in at.get("html") if "training a run" in part.proto.body)
     assert (
-        "<td>60.0 \u00b1 14.1 % (n\u00a02, 50.0 to 70.0 %)</td><td>85.0 \u00b1 7.1 % (n\u00a02, 80.0 to 90.0 %)</td>" in numbers
+        "<td>60.0 \u00b1 14.1 % (n\u00a02, 50.0 to 70.0 %)</td><td>85.0 \u00b1 7.1 % (n\u00a02, 80.0 to 90.0 %)</td>"
+        in numbers
     )
     assert (
         "<td>900</td>" in numbers and "<td>1.5 s</td>" in numbers

@@ -70,3 +70,10 @@ def test_only_our_checkpoints_are_read_and_no_code_in_them(tmp_path: Path) -> No
     torch.save([1, 2], path)
     with pytest.raises(checkpoint.CheckpointError, match="not one of SSL Lab's"):
         checkpoint.load(path)
+
+
+@pytest.mark.parametrize(("steps", "evals"), [(700, 14), (30, 7), (20_480, 20), (5, 5), (5, 64), (1, 64), (100, 99)])
+def test_evaluations_are_spread_evenly_none_comes_twice_and_the_last_is_the_end(steps: int, evals: int) -> None:
+    found = list(keyframes.planned(steps, evals))
+    assert found == sorted({max(1, round(steps * k / evals)) for k in range(1, evals + 1)})
+    assert found[-1] == steps and len(found) == min(steps, evals)

@@ -237,6 +237,23 @@ def test_a_run_that_fails_is_said_to_have_failed_once_its_last_checkpoint_is_the
     assert not stay.recorder.writer._thread.is_alive()
 
 
+@pytest.mark.parametrize("end", ["pause", "finish"])
+def test_a_last_checkpoint_that_can_not_be_written_is_no_quiet_end(
+    stay: Stay, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    def broken(*args: Any) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(recorder, "CHECKPOINT_EVERY", 1e9)
+    monkeypatch.setattr(recorder, "CHECKPOINT_SHARE", 1e-9)
+    stay.until = 10 if end == "pause" else None
+    assert stay.advance(threading.Event(), 9) is None
+    monkeypatch.setattr(checkpoint, "save", broken)
+    with pytest.raises(OSError, match="the disk is gone"):
+        stay.advance(threading.Event())
+    assert not list(stay.recorder.folder.glob("*.pt")) and stay.trainer.step == (10 if end == "pause" else STEPS)
+
+
 def test_a_keyframe_that_can_not_be_written_ends_the_run_with_its_reason(
     stay: Stay, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -306,11 +306,12 @@ def _state(lab: Lab, args: argparse.Namespace) -> int:
 def _bench(args: argparse.Namespace) -> int:
     if args.gpu:
         return _bench_gpu(args)
+    steps = int(number("--steps", args.steps, 1, 1_000_000, whole=True))
+    seconds = number("--seconds", args.seconds, 0, 86_400)
+    threads = int(number("--threads", args.threads, 0, 1024, whole=True))
     from sslcore import bench
 
-    found = bench.run(
-        args.device, args.net, args.method, args.steps, args.seconds, args.threads, console.progress(args.json)
-    )
+    found = bench.run(args.device, args.net, args.method, steps, seconds, threads, console.progress(args.json))
     _print(found, args, bench.table(found))
     return 0
 

@@ -136,14 +136,13 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--method", default="all", choices=("all", *cfg.METHOD_NAMES), help="which method")
     bench.add_argument(
         "--steps",
-        type=int,
-        default=30,
+        default="30",
         help="timed steps of each, at most, but whole rounds of those whose pictures are made at once (default 30)",
     )
     bench.add_argument(
-        "--seconds", type=float, default=15.0, help="seconds for each, at most, but never under 3 rounds (default 15)"
+        "--seconds", default="15", help="seconds for each, at most, but never under 3 rounds (default 15)"
     )
-    bench.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
+    bench.add_argument("--threads", default="0", help="CPU threads; 0: all cores")
     bench.add_argument("--gpu", action="store_true", help="all that concerns an NVIDIA GPU, in at most 8 minutes")
     bench.add_argument("--only", help="with --gpu: some of its sections, such as ceilings,methods")
     bench.add_argument("--data", help="with --gpu: images to train on (default: noise)")

@@ -203,6 +203,21 @@ def test_data_describes_a_source(call: Any) -> None:
     assert call("data")[1].count("\n") == len(config.DATA_SOURCES)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("--steps", "-3", "a whole number from 1 to 1,000,000"),
+        ("--steps", "x", "a whole number from 1 to 1,000,000"),
+        ("--seconds", "nan", "a number from 0 to 86,400"),
+        ("--threads", "-1", "a whole number from 0 to 1,024"),
+    ],
+)
+def test_bench_says_what_it_can_not_take(call: Any, option: str, value: str, allowed: str) -> None:
+    status, out, err = call("bench", "--net", "lesson", "--method", "supervised", option, value)
+    assert status == 2 and out == ""
+    assert f"{option} must be {allowed}, got '{value}'" in err and err.count("\n") == 1
+
+
 def test_bench_measures_what_it_says(call: Any) -> None:
     words = ["bench", "--net", "lesson", "--method", "fixmatch", "--steps", "3", "--seconds", "1", "--threads", "1"]
     status, out, err = call(*words, "--json")

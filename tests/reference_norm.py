@@ -23,27 +23,40 @@ def layer_and_input(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> 
     return layer, x.to(dtype, memory_format=torch.channels_last), dy.to(dtype, memory_format=torch.channels_last)
 
 
-def assert_equals_float64(layer: BatchNorm, x: Tensor, dy: Tensor, most_far: float) -> None:
+def assert_equals_float64(
+    layer: BatchNorm, x: Tensor, dy: Tensor, most_far: float, also: Tensor | None = None, d_total: Tensor | None = None
+) -> None:
     """Forward, backward and the running statistics, two times over; at most the share `most_far` of the gradient may be another.
 
-    Where a value lies at the bend of LeakyReLU, float64 may see it on the other side.
+    Where a value lies at the bend of LeakyReLU, float64 may see it on the other side. With `also` the norm is that of x + also,
+    and `d_total` is the gradient that the sum gets from elsewhere, None for nothing.
     """
     twin = copy.deepcopy(layer).double()
-    wide, near = x.double().requires_grad_(), x.clone().requires_grad_()
+    total = x if also is None else x + also
+    wide, near, second = total.double().requires_grad_(), x.clone().requires_grad_(), None
     expected = F.leaky_relu(
         F.batch_norm(wide, twin.running_mean, twin.running_var, twin.weight, twin.bias, True, 0.3, layer.eps), 0.1
     )
-    expected.backward(dy.double())
+    torch.autograd.backward(
+        [expected, wide], [dy.double(), torch.zeros_like(wide) if d_total is None else d_total.double()]
+    )
     for _ in range(2):  # what the blocks count in must be zero again
         layer.running_mean.zero_()
         layer.running_var.fill_(1)
         near.grad = layer.weight.grad = layer.bias.grad = None
-        got = layer(near, 0.1)
-        got.backward(dy)
+        if also is None:
+            got = layer(near, 0.1)
+            got.backward(dy)
+        else:
+            second = also.clone().requires_grad_()
+            summed, got = layer.of_sum(near, second, 0.1)
+            assert torch.equal(summed, total)
+            torch.autograd.backward(*([got], [dy]) if d_total is None else ([got, summed], [dy, d_total]))
         assert layer.ended is not None and layer.ended.item() == 0
     digits = 2**-8 if x.dtype == torch.bfloat16 else 2**-10
     torch.testing.assert_close(got.double(), expected, rtol=digits, atol=1e-4)
     assert wide.grad is not None and near.grad is not None
+    assert second is None or (second.grad is not None and torch.equal(second.grad, near.grad))
     far = (wide.grad - near.grad.double()).abs() > digits * wide.grad.abs() + 1e-4
     assert far.double().mean() < most_far
     for name in ("running_mean", "running_var"):
@@ -54,4 +67,5 @@ def assert_equals_float64(layer: BatchNorm, x: Tensor, dy: Tensor, most_far: flo
         torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=1e-3, atol=1e-4 * scale + 1e-3)
     before = layer.running_mean.clone()
     layer.track = False
-    assert torch.equal(layer(near, 0.1), got) and torch.equal(layer.running_mean, before)
+    again = layer(near, 0.1) if also is None or second is None else layer.of_sum(near, second, 0.1)[1]
+    assert torch.equal(again, got) and torch.equal(layer.running_mean, before)

@@ -73,6 +73,14 @@ def test_the_norm_kernels_equal_their_twin(shape: tuple[int, ...], dtype: torch.
     layer, x, dy = layer_and_input(shape, dtype, "cuda")
     assert fits(x)
     assert_equals_float64(layer, x, dy, most_far=1e-4)
+    also, d_total = (
+        dy.flip(0).contiguous(memory_format=torch.channels_last),
+        dy.flip(2).contiguous(memory_format=torch.channels_last),
+    )
+    for elsewhere in (d_total, None):
+        layer.track = True
+        assert fits(x, also)
+        assert_equals_float64(layer, x, dy, 1e-4, also, elsewhere)
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)

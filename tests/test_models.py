@@ -42,7 +42,9 @@ def test_every_convolution_of_a_block_sees_activated_input() -> None:
     seen: dict[int, torch.Tensor] = {}
     for k, block in enumerate(model.blocks):
         block.conv1.register_forward_pre_hook(lambda _, inputs, k=k: seen.__setitem__(k, inputs[0]))
-        block.bn1.register_forward_pre_hook(lambda _, inputs, k=k: seen.__setitem__(100 + k, inputs[0]))
+        block.register_forward_pre_hook(
+            lambda _, inputs, k=k: seen.__setitem__(100 + k, sum(i for i in inputs if i is not None))
+        )
     model(torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(1)))
     for k in range(3):
         normal = F.batch_norm(seen[100 + k], None, None, training=True, eps=1e-3)

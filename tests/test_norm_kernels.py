@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from sslcore import models, precision
+from sslcore.config import ModelConfig
 from sslcore.kernels import _as_c
 from sslcore.models import norm, norm_kernels
+from sslcore.models.norm import BatchNorm
 from sslcore.models.norm_kernels import NAMES, THREADS, WIDTHS
 from tests.reference_norm import assert_equals_float64, layer_and_input
 
@@ -25,12 +29,13 @@ STAGE = """
 #include <functional>
 #include <pthread.h>
 #include <thread>
+#include <utility>
 #include <vector>
 #define __device__ static inline
 #define __global__
 #define __shared__ static
 #define __align__(n) __attribute__((aligned(n)))
-#define __launch_bounds__(n)
+#define __launch_bounds__(...)
 struct Place { int x; };
 static thread_local Place threadIdx{0};
 static Place blockIdx{0}, gridDim{0};
@@ -81,29 +86,25 @@ static float2 wide(unsigned w) { return {one(w & 0xffff), one(w >> 16)}; }
 static unsigned half2(float a, float b) { return half1(a) | half1(b) << 16; }
 """
 PLAY = """
-#define PLAY(name, parameters, arguments) \\
-    extern "C" void play_##name(int blocks, int threads, parameters) { launch(blocks, threads, [&] { name(arguments); }); }
-#define ALSO ,
-PLAY(statistics, const uint4* x ALSO int pixels ALSO int groups ALSO float* partial ALSO unsigned* ended ALSO float* mean ALSO float* scale
-     ALSO float* running_mean ALSO float* running_var ALSO int track ALSO float momentum ALSO float eps,
-     x ALSO pixels ALSO groups ALSO partial ALSO ended ALSO mean ALSO scale ALSO running_mean ALSO running_var ALSO track ALSO momentum ALSO eps)
-PLAY(forward, const uint4* x ALSO uint4* y ALSO int pixels ALSO int groups ALSO const float* mean ALSO const float* scale ALSO const float* weight
-     ALSO const float* bias ALSO float slope, x ALSO y ALSO pixels ALSO groups ALSO mean ALSO scale ALSO weight ALSO bias ALSO slope)
-PLAY(sums, const uint4* x ALSO const uint4* dy ALSO int pixels ALSO int groups ALSO float* partial ALSO unsigned* ended ALSO const float* mean
-     ALSO const float* scale ALSO const float* weight ALSO const float* bias ALSO float slope ALSO float* d_weight ALSO float* d_bias,
-     x ALSO dy ALSO pixels ALSO groups ALSO partial ALSO ended ALSO mean ALSO scale ALSO weight ALSO bias ALSO slope ALSO d_weight ALSO d_bias)
-PLAY(backward, const uint4* x ALSO const uint4* dy ALSO uint4* dx ALSO int pixels ALSO int groups ALSO const float* mean ALSO const float* scale
-     ALSO const float* weight ALSO const float* bias ALSO float slope ALSO const float* d_weight ALSO const float* d_bias,
-     x ALSO dy ALSO dx ALSO pixels ALSO groups ALSO mean ALSO scale ALSO weight ALSO bias ALSO slope ALSO d_weight ALSO d_bias)
+template <class... A, size_t... I>
+static void call(void (*kernel)(A...), void** arguments, std::index_sequence<I...>) { kernel(*static_cast<A*>(arguments[I])...); }
+template <class... A>
+static void play(void (*kernel)(A...), int blocks, int threads, void** arguments) {
+    launch(blocks, threads, [=] { call(kernel, arguments, std::index_sequence_for<A...>{}); });
+}
+"""
+PLAYED = """
+extern "C" void play_%(name)s(int blocks, int threads, void** arguments) { play(%(name)s, blocks, threads, arguments); }
 """
 
 
 def built(folder: Path, dtype: torch.dtype) -> dict[str, Callable[..., None]]:
     """Return the kernels by name, called as those of a GPU are."""
-    source = norm_kernels.source(dtype)
-    assert source.startswith(norm_kernels._FORMAT[dtype])
-    code = source.removeprefix(norm_kernels._FORMAT[dtype])  # the only lines in the GPU's own language
-    (folder / "kernel.cpp").write_text(STAGE + FORMATS[dtype] + PAIRS + code + PLAY)
+    code = norm_kernels.source(dtype).replace(
+        f"#define {norm_kernels.FORMATS[dtype]}\n", ""
+    )  # not in the GPU's language
+    played = "".join(PLAYED % {"name": name} for name in NAMES)
+    (folder / "kernel.cpp").write_text(STAGE + FORMATS[dtype] + PAIRS + code + PLAY + played)
     flags = [
         "-std=c++17",
         "-O1",
@@ -122,7 +123,12 @@ def built(folder: Path, dtype: torch.dtype) -> dict[str, Callable[..., None]]:
     def called(name: str) -> Callable[..., None]:
         play = getattr(library, f"play_{name}")
         play.restype = None
-        return lambda *arguments: play(*map(_as_c, arguments))
+
+        def start(blocks: int, threads: int, *arguments: Tensor | int | float) -> None:
+            values = [_as_c(argument) for argument in arguments]
+            play(blocks, threads, (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values)))
+
+        return start
 
     return {name: called(name) for name in NAMES}
 
@@ -144,9 +150,14 @@ def played(made: tuple[torch.dtype, dict[str, Callable[..., None]]], monkeypatch
     def shape(x: Tensor) -> tuple[int, int, int]:
         return x.numel() // x.shape[1], x.shape[1] // 8, BLOCKS
 
+    def fits(x: Tensor, also: Tensor | None = None) -> bool:
+        return x.dtype == dtype and all(
+            t is None or t.is_contiguous(memory_format=torch.channels_last) for t in (x, also)
+        )
+
     monkeypatch.setattr(norm_kernels, "_made", lambda *_: found)
     monkeypatch.setattr(norm_kernels, "_shape", shape)
-    monkeypatch.setattr(norm, "fits", lambda x: x.dtype == dtype)
+    monkeypatch.setattr(norm, "fits", fits)
     return dtype
 
 
@@ -155,6 +166,44 @@ def test_the_kernels_equal_their_twin(played: torch.dtype, channels: int) -> Non
     """Against float64, forward and backward, with means far from zero; the running statistics move alike, or not at all."""
     pixels = (3, 5, 7) if channels > 8 else (16, 15, 13)  # some threads have none, some more than one
     assert_equals_float64(*layer_and_input((pixels[0], channels, *pixels[1:]), played, "cpu"), most_far=1e-3)
+
+
+@pytest.mark.parametrize("read_elsewhere", [True, False])
+@pytest.mark.parametrize("channels", [min(WIDTHS), 64])
+def test_the_sum_before_a_norm_and_that_of_its_gradients_equal_their_twins(
+    played: torch.dtype, channels: int, read_elsewhere: bool
+) -> None:
+    shape = (3, channels, 5, 7)
+    layer, x, dy = layer_and_input(shape, played, "cpu")
+    generator = torch.Generator().manual_seed(7)
+    also, d_total = (
+        torch.randn(shape, generator=generator).to(x.dtype, memory_format=torch.channels_last) for _ in range(2)
+    )
+    assert_equals_float64(layer, x, dy, 1e-3, also, d_total if read_elsewhere else None)
+
+
+@pytest.mark.parametrize("made", [torch.bfloat16], ids=["bf16"], indirect=True)  # a CPU has no convolutions in fp16
+def test_a_net_with_the_kernels_is_as_near_to_float32_as_one_without(
+    played: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shortcuts and branches meet in the right places, on the way back, too."""
+    model = models.build(ModelConfig(depth=10, widen_factor=1), 3, 10, torch.Generator().manual_seed(0))
+    images = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(1)).to(memory_format=torch.channels_last)
+
+    def gradients(net: nn.Module, x: Tensor) -> Tensor:
+        F.cross_entropy(net(x), torch.arange(6)).backward()
+        found = torch.cat([p.grad.double().flatten() for p in net.parameters() if p.grad is not None])
+        assert len(found) == sum(p.numel() for p in model.parameters())
+        net.zero_grad()
+        return found
+
+    expected = gradients(model, images)
+    with_kernels = gradients(precision.wrapped(model, "bf16"), images)
+    assert all(layer.ended is not None for layer in model.modules() if isinstance(layer, BatchNorm))
+    monkeypatch.setattr(norm, "fits", lambda *_: False)
+    without = gradients(precision.wrapped(model, "bf16"), images)
+    assert not torch.equal(with_kernels, without)
+    assert (with_kernels - expected).norm() < 1.2 * (without - expected).norm() < 0.1 * expected.norm()
 
 
 def test_a_block_is_as_on_the_gpu() -> None:

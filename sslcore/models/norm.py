@@ -35,16 +35,25 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor, slope: float = 1.0) -> Tensor:
+        return self._summed(x, None, slope)[1]
+
+    def of_sum(self, x: Tensor, also: Tensor, slope: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Return x + also and its norm: where a GPU has kernels for it, the sum costs little beside the norm."""
+        return self._summed(x, also, slope)
+
+    def _summed(self, x: Tensor, also: Tensor | None, slope: float) -> tuple[Tensor, Tensor]:
         keep = self.track or not self.training
-        if self.training and fits(x):
+        if self.training and fits(x, also):
             if self.ended is None:
                 self.ended = torch.zeros(1, dtype=torch.int32, device=x.device)
             statistics = (self.running_mean, self.running_var, self.ended, keep, self.momentum, self.eps)
-            out: Tensor = NormLeaky.apply(x, self.weight, self.bias, *statistics, slope)
-            return out
+            total, normal = NormLeaky.apply(x, also, self.weight, self.bias, *statistics, slope)
+            return x if total is None else total, normal
+        if also is not None:
+            x = x + also
         mean, var = (self.running_mean, self.running_var) if keep else (None, None)
         normal = F.batch_norm(x, mean, var, self.weight, self.bias, self.training, self.momentum, self.eps)
-        return normal if slope == 1 else F.leaky_relu(normal, slope)
+        return x, normal if slope == 1 else F.leaky_relu(normal, slope)
 
 
 @contextmanager

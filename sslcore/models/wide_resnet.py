@@ -31,13 +31,14 @@ class Block(nn.Module):
             nn.Conv2d(channels_in, channels_out, 1, stride, bias=False) if channels_in != channels_out else None
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.bn1(x, SLOPE)
+    def forward(self, x: Tensor, branch: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the shortcut and the branch; the block after it, given both, adds them up as it normalises them."""
+        x, out = (x, self.bn1(x, SLOPE)) if branch is None else self.bn1.of_sum(x, branch, SLOPE)
         if self.activate_before_residual:
             x = out
         out = self.conv1(out)
         out = self.conv2(self.bn2(out, SLOPE))
-        return out + (x if self.shortcut is None else self.shortcut(x))
+        return x if self.shortcut is None else self.shortcut(x), out
 
 
 class WideResNet(nn.Module):
@@ -57,7 +58,7 @@ class WideResNet(nn.Module):
                 channels_in = widths[stage] if first else widths[stage + 1]
                 stride = 2 if first and stage > 0 else 1
                 blocks.append(Block(channels_in, widths[stage + 1], stride, first and stage == 0, bn_momentum))
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = nn.ModuleList(blocks)
         self.bn = BatchNorm(widths[3], bn_momentum)
         self.head = nn.Linear(widths[3], num_classes)
 
@@ -72,4 +73,9 @@ class WideResNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Return what the last layer reads, (B, 64 * widen_factor)."""
-        return mean_of_pixels(self.bn(self.blocks(self.stem(x)), SLOPE))
+        x = self.stem(x)
+        branch: Tensor | None = None
+        for block in self.blocks:
+            x, branch = block(x, branch)
+        assert branch is not None  # there is a block at the least
+        return mean_of_pixels(self.bn.of_sum(x, branch, SLOPE)[1])

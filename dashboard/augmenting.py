@@ -273,7 +273,7 @@ def shape_of(config: dict[str, Any]) -> tuple[int, int, int]:
     source, size = str(config.get("source", "")), int(config.get("image_size", 32))
     if source.startswith("folder:"):
         return size, size, 3
-    return (16, 16, 1) if source == "digits" else (32, 32, 3)
+    return {"digits": (16, 16, 1), "fashion_mnist": (32, 32, 1), "stl10": (96, 96, 3)}.get(source, (32, 32, 3))
 
 
 def checkpoints(folder: Path) -> list[str]:

@@ -166,7 +166,7 @@ def mark_lines(marks: Marks, end: float) -> tuple[list[Figure], list[Figure]]:
         labels.append(
             note(
                 plotly_safe(words), x=group[0][0], y=1 - 0.1 * row, yref="paper", yanchor="top", xanchor="right" if left else "left",
-                bgcolor=theme.GROUND, hovertext="<br>".join(plotly_safe(f"step {number(step)}: {what}") for step, what in group[:20]),
+                hovertext="<br>".join(plotly_safe(f"step {number(step)}: {what}") for step, what in group[:20]),
             )
         )  # fmt: skip
     return rules, labels

@@ -72,8 +72,7 @@ def ask_fork(run: Run, step: int) -> None:
 
 def _knob(name: str, spec: dataclasses.Field[Any], value: Any) -> Any:
     """One knob: a list, or a number box that holds to the field's range."""
-    section, field = name.split(".", 1)
-    label = field.replace("_", " ").capitalize() + (" (augmentation)" if section == "augment" else "")
+    label = text.setting_name(name) + (" (augmentation)" if name.startswith("augment.") else "")
     about = cfg.about(spec)
     if spec.metadata["choices"]:
         options = list(spec.metadata["choices"])

@@ -13,6 +13,8 @@ from dashboard.guide import HIDE, PAGES, STEPS, TOUR, Seen, Step
 
 NEWEST = 20  # runs whose events are looked through
 TICK = 2.0  # seconds between two looks at whether a step is done
+RUN = "run"  # in the address and in the session: the run that was looked at last
+OF_A_RUN = ("train", "pseudo", "time")  # pages that show one
 DEEDS = "deeds"  # in the session: names of what was done, as in `guide`
 PARTS = {  # part -> what CSS calls it
     "controls": "[data-testid=stSidebar], [data-testid=stSidebarCollapsedControl], [data-testid=stExpandSidebarButton]",
@@ -31,6 +33,11 @@ def enter(url_path: str) -> None:
         state[HIDE] = guide.hidden(st.query_params[HIDE])
     elif state.get(HIDE):
         st.query_params[HIDE] = ",".join(sorted(state[HIDE]))
+    if name in OF_A_RUN:
+        if RUN in st.query_params:
+            state[RUN] = st.query_params[RUN]
+        elif queries.some([state.get(RUN, "")]):
+            st.query_params[RUN] = state[RUN]
     selectors = ", ".join(PARTS[part] for part in sorted(hidden()))
     with st.container():
         if selectors:

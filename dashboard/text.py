@@ -23,6 +23,7 @@ WRONG_FOLDER = (
     "Streamlit was started in another folder and has not read this program's settings (.streamlit/config.toml), so it could not show charts "
     "and may listen to the whole network. Stop it, go to the folder of SSL Lab and start it there: `streamlit run dashboard/app.py`."
 )
+GONE = "There is no run {} in this folder: it was deleted, or the address is of another lab. Another run is shown."
 METHODS = {"supervised": "Supervised", "mixmatch": "MixMatch", "fixmatch": "FixMatch", "flexmatch": "FlexMatch"}
 METHOD_HELP = (
     "Supervised learns from the labelled images alone. MixMatch averages and sharpens its guesses for the others and mixes images. "

@@ -39,6 +39,13 @@ def bind(key: str) -> Literal["query-params"] | None:
     return None
 
 
+def warn_of_missing(found: list[Run]) -> None:
+    """Say so if the run that the address names isn't there: what is shown is another one."""
+    wanted = st.query_params.get("run", "")
+    if wanted and all(run.id != wanted for run in found):
+        st.warning(text.escape(text.GONE.format(text.shorten(wanted))), icon=":material/link_off:")
+
+
 def pick_run(found: list[Run]) -> Run | None:
     """Draw a list of the runs and return the picked one: that of the URL, else the newest at work. None if there is none."""
 
@@ -49,6 +56,7 @@ def pick_run(found: list[Run]) -> Run | None:
     run = queries.choose(found, st.query_params.get("run", ""))
     if run is None:
         return None
+    warn_of_missing(found)
     if st.session_state.get("pick_run") != run.id:  # the URL, or a deleted run, says otherwise
         st.session_state["pick_run"] = run.id
     picked = st.selectbox(

@@ -7,6 +7,7 @@ With --json, stdout holds one JSON value and nothing else.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import shlex
 import signal
@@ -29,6 +30,9 @@ from sslcore.store import Store, default_root
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     args.typed = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a class name that the terminal can't write must not end a command
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)  # also where a shell started us in the background, with Ctrl-C ignored
     try:

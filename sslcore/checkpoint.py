@@ -8,6 +8,7 @@ doesn't check it; here it is checked at every reading, so a flipped bit is found
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -36,8 +37,9 @@ def save(folder: Path, state: dict[str, Any], name: str = LAST, meta: dict[str, 
 
 
 def _dump(state: dict[str, Any], path: Path) -> None:
-    with open(path, "wb") as file:  # given a path instead, torch doesn't say that the disk is full
-        torch.save(state, file)
+    whole = io.BytesIO()  # written into a file, torch's own closing words would stand in place of "the disk is full"
+    torch.save(state, whole)
+    path.write_bytes(whole.getbuffer())
 
 
 def last(folder: Path) -> Path:

@@ -39,7 +39,17 @@ class Commands:
 def _set_since(events: Sequence[ev.Event], step: int) -> list[ev.Event]:
     """Return what was set after the checkpoint of `step` was written and before the process died: it must act again, at its steps.
 
-    What a fork took over from its parent lies before the fork and in its checkpoint.
+    What a fork took over from its parent lies before the fork and in its checkpoint. A process that died twice leaves
+    two pasts: what was set later in time at no later step has replaced the earlier one.
     """
     own = max((number for number, event in enumerate(events) if event.kind == "fork"), default=-1)
-    return [event for event in events[own + 1 :] if event.kind == "set" and event.step >= step]
+    sets = [event for event in events[own + 1 :] if event.kind == "set"]
+    return [
+        event
+        for number, event in enumerate(sets)
+        if event.step >= step and not any(_replaces(later, event) for later in sets[number + 1 :])
+    ]
+
+
+def _replaces(later: ev.Event, event: ev.Event) -> bool:
+    return later.step <= event.step and bool(later.data.keys() & event.data.keys())

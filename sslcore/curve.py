@@ -55,8 +55,9 @@ class Reading:
     labels: float
 
     def __str__(self) -> str:
-        text = f"{_rounded(self.labels):,}"
-        return text if self.kind == "at" else f"{self.kind} {text}"
+        if self.kind == "at":
+            return f"{_rounded(self.labels):,}"
+        return f"{self.kind} {self.labels:,.0f}"  # a measured count: rounded, more would be claimed than was seen
 
 
 def summary(point: Point) -> dict[str, Any]:

@@ -196,8 +196,8 @@ def sweep_plan(args: argparse.Namespace) -> sweep.Plan:
     settings |= {"train.tensorboard": True} if args.tensorboard else {}
     return dataclasses.replace(
         base,
-        methods=tuple(args.methods.split(",")) if args.methods else base.methods,
-        labels=sweep.counts("labels", args.labels) if args.labels else base.labels,
-        seeds=sweep.counts("seeds", args.seeds) if args.seeds else base.seeds,
+        methods=tuple(args.methods.split(",")) if args.methods is not None else base.methods,
+        labels=sweep.counts("labels", args.labels) if args.labels is not None else base.labels,
+        seeds=sweep.counts("seeds", args.seeds) if args.seeds is not None else base.seeds,
         settings=settings,
     )

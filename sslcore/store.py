@@ -242,7 +242,8 @@ class Store(Database):
         last = "COALESCE((SELECT MAX(seq) + 1 FROM arrays WHERE run = ? AND name = ?), 0)"
         asked = "SELECT " + " + ".join([last] * len(names))
         cells = [cell for name in names for cell in (run_id, name)]
-        return int(self._connection().execute(asked, cells).fetchone()[0])
+        with self._reading() as db:
+            return int(db.execute(asked, cells).fetchone()[0])
 
     def points_from(
         self, run_id: str, series: str, number: int, most: int

@@ -84,6 +84,8 @@ def cells(plan: Plan) -> list[Cell]:
         if len(set(values)) != len(values):
             twice = next(value for k, value in enumerate(values) if value in values[:k])
             raise ConfigError(f"{name} must not repeat itself, got {str(twice)[:80]} twice")
+    if unknown := [method for method in plan.methods if method not in cfg.METHOD_NAMES]:
+        raise ConfigError(f"methods must be some of {', '.join(cfg.METHOD_NAMES)}, got {unknown[0][:80]!r}")
     count = len(plan.methods) * len(plan.labels) * len(plan.seeds)
     if count > MOST_CELLS:
         raise ConfigError(f"a sweep must have at most {MOST_CELLS:,} runs, got {count:,}; use fewer labels or seeds")

@@ -20,7 +20,7 @@ from sslcore import config as cfg
 from sslcore import console, sweep, sweep_plans
 from sslcore import events as ev
 from sslcore.lab import Lab
-from sslcore.store import Store
+from sslcore.store import Store, StoreError
 from sslcore.sweep import Cell, Plan
 
 POLL = 0.5  # seconds between two looks at the store
@@ -144,7 +144,12 @@ def train_cells(root: Path, cells: list[Cell], preset: str, again: bool, at_once
     found = sweep.assign(cells, store.runs())
     try:
         for run_id in [bring(lab, cell, found.get(cell.key), preset, again) for cell in cells]:
-            console.follow(lab, run_id, quiet=True)
+            try:
+                console.follow(lab, run_id, quiet=True)
+            except StoreError:
+                if any(run.id == run_id for run in store.runs()):
+                    raise
+                # Deleted while it waited: its cell is left out, the others go on.
     finally:
         lab.close()
 
@@ -162,7 +167,7 @@ def parallel_runs(wanted: str, plan: Plan) -> int:
     that gains least, one where it was never measured.
     """
     if wanted != "auto":
-        if not wanted.isdigit() or not 1 <= int(wanted) <= 64:
+        if not wanted.isdecimal() or not 1 <= int(wanted) <= 64:
             raise cfg.ConfigError(f"--parallel must be auto or a whole number from 1 to 64, got {wanted[:40]!r}")
         return int(wanted)
     from sslcore.trainer import choose_device, cores, device_name

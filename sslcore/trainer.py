@@ -227,7 +227,7 @@ def choose_device(wanted: str) -> torch.device:
     here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if wanted == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if here[name]))
-    if not here[wanted]:
+    if not here.get(wanted):
         raise ConfigError(
             f"train.device must be a device of this machine ({', '.join(n for n, ok in here.items() if ok)}), got {wanted!r}"
         )

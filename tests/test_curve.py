@@ -76,6 +76,10 @@ def test_two_digits_of_an_interpolated_count(value: float, text: str) -> None:
     assert str(Reading("at", value)) == text
 
 
+def test_a_count_that_was_measured_is_told_as_it_is() -> None:
+    assert str(Reading("at most", 125)) == "at most 125" and str(Reading("more than", 255)) == "more than 255"
+
+
 def test_one_seed_has_no_spread() -> None:
     point = Point("fixmatch", 10, (0.5,), 1.0)
     assert point.sd is None and point.error == 0 and point.mean == 0.5

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -209,3 +210,19 @@ def test_a_full_disk_in_the_middle_of_a_run(
     run = wait(lab, run_id, ev.FINISHED, ev.FAILED)
     assert run.summary.get("weights_sha256") == sha, run.error
     lab.close()
+
+
+def test_a_checkpoint_that_the_disk_takes_only_in_part_is_one_sentence(tmp_path: Path) -> None:
+    """Wherever it ends: torch's own closing words must not stand in place of the disk's."""
+    state = {"step": 1, "model": {"w": torch.ones(200_000)}}
+    checkpoint.save(tmp_path, state)
+    whole = (tmp_path / checkpoint.LAST).stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for share in (0.0, 0.01, 0.3, 0.7, 0.999):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * whole), before[1]))
+        try:
+            with pytest.raises(StoreError, match=r"last\.pt can't be written: File too large"):
+                checkpoint.save(tmp_path, state)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert checkpoint.load(tmp_path / checkpoint.LAST)["step"] == 1 and halves(tmp_path) == []

@@ -79,6 +79,15 @@ def test_the_pool_follows_its_own_profile_and_keeps_the_labelled_ones_first() ->
     assert most / least == pytest.approx(4.0, abs=0.1)
 
 
+def test_a_class_whose_images_are_all_labelled_does_not_empty_the_pool() -> None:
+    labels = torch.cat([torch.zeros(100), torch.ones(100), torch.full((4,), 2)]).long()
+    generator = torch.Generator().manual_seed(3)
+    got = make_split(
+        labels, 3, num_labels=12, num_val=0, generator=generator, unlabeled_gamma=4.0, include_labeled=False
+    )
+    assert [int((labels[got.unlabeled] == c).sum()) for c in range(3)] == [96, 48, 0]
+
+
 def test_unknown_images_are_never_thinned_away() -> None:
     labels = torch.cat([LABELS, torch.full((7,), -1)])
     got = split(10, labels=labels, unlabeled_gamma=100.0).unlabeled.tolist()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sslcore import checkpoint, keyframes, presets, recorder
+from sslcore import checkpoint, commands, keyframes, presets, recorder
 from sslcore import events as ev
 from sslcore.config import METHOD_NAMES, ConfigError
 from sslcore.lab import Lab
@@ -321,3 +321,14 @@ def test_a_deleted_run_is_not_an_error_for_its_thread(lab: Lab) -> None:
     assert lab.store.runs() == []
     with pytest.raises(ValueError, match="no run is called"):
         train_run(lab.store, run_id, threading.Event())
+
+
+def test_of_two_pasts_the_later_one_acts_again() -> None:
+    """A process that died at step 30 had set a value at 20; the next began at 10, set another there, and died, too."""
+    events = [
+        ev.Event(step, 0.0, "set", {"optim.lr": value}) for step, value in ((5, 0.4), (20, 0.2), (10, 0.001), (40, 0.3))
+    ]
+    assert [event.data["optim.lr"] for event in commands._set_since(events, 10)] == [0.001, 0.3]
+    assert [event.data["optim.lr"] for event in commands._set_since(events, 15)] == [0.3]
+    other = [*events, ev.Event(10, 0.0, "set", {"method.threshold": 0.5})]
+    assert [event.step for event in commands._set_since(other, 40)] == [40]

@@ -111,6 +111,16 @@ def test_flexmatch_records_by_the_fixed_tau_and_never_unsets() -> None:
     assert method.counts().tolist() == [0, 2, 1]
 
 
+def test_flexmatch_an_image_twice_in_a_batch_keeps_its_last_confident_class() -> None:
+    method = FlexMatch(FlexMatchConfig(), 4, 5)
+    method.selected.copy_(torch.tensor([4, 0, 4, 4, 2]))
+    u_index, targets_u = torch.tensor([1, 2, 1, 3, 2, 3]), torch.tensor([1, 2, 3, 0, 0, 1])
+    method.record(u_index, targets_u, torch.tensor([True, True, False, True, False, True]))
+    assert method.selected.tolist() == [4, 1, 2, 1, 2]
+    method.record(u_index, targets_u, torch.zeros(6, dtype=torch.bool))
+    assert method.selected.tolist() == [4, 1, 2, 1, 2]
+
+
 def test_flexmatch_paper_values_of_the_mapping() -> None:
     shares = status_to_share(torch.tensor([0.25, 0.5, 0.75, 1.0]), "convex") * 0.95
     assert shares.tolist() == pytest.approx([0.136, 0.317, 0.570, 0.950], abs=5e-4)

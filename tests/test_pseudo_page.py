@@ -154,6 +154,14 @@ def test_the_state_of_the_page_is_in_the_url(store: Store) -> None:
     assert at.get_by_key("pick_run").value == other
 
 
+def test_an_address_of_a_run_that_is_gone_says_so(store: Store) -> None:
+    fill(store, ev.FINISHED)
+    assert [warning.value.replace("\\", "") for warning in page(run="nope").warning] == [
+        "There is no run nope in this folder: it was deleted, or the address is of another lab. Another run is shown."
+    ]
+    assert not page().warning
+
+
 def test_the_truth_is_hidden_until_asked_for(store: Store) -> None:
     fill(store, ev.FINISHED)
     at = page()

@@ -126,8 +126,11 @@ def profile(gamma: float, num_classes: int) -> list[float]:
 
 
 def _thin(pool: Tensor, members: list[Tensor], shares: list[float]) -> None:
-    """Leave as many of each class's members in the pool (N,) bool as the shares allow, the first of each; one at least."""
-    scale = min(len(part) / share for part, share in zip(members, shares, strict=True))
+    """Leave as many of each class's members in the pool (N,) bool as the shares allow, the first of each; one at least.
+
+    A class with none left, since all its images are labelled, doesn't count.
+    """
+    scale = min((len(part) / share for part, share in zip(members, shares, strict=True) if len(part)), default=0.0)
     for part, share in zip(members, shares, strict=True):
         pool[part[max(1, int(scale * share + 1e-9)) :]] = False
 

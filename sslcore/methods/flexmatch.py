@@ -50,6 +50,15 @@ class FlexMatch(nn.Module):
         """Return which pseudo-labels are kept, (n,) bool: the confidence reaches the threshold of its own class."""
         return confidence >= self.thresholds(self.counts())[targets_u]
 
+    def record(self, u_index: Tensor, targets_u: Tensor, confident: Tensor) -> None:
+        """Note the class of every confident image, all (n,); of an image that is there twice, its last confident view counts.
+
+        An unconfident view changes nothing. The winner is chosen, not left to chance, as writing twice to one place would be on a GPU.
+        """
+        place = torch.arange(len(u_index), device=u_index.device).where(confident, -1)
+        last = torch.full_like(self.selected, -1).scatter_reduce_(0, u_index, place, "amax")
+        self.selected.copy_(torch.where(last >= 0, targets_u[last.clamp(min=0)], self.selected))
+
     def step(self, model: nn.Module, batch: Batch, step: Number) -> StepOutput:
         """Return the FlexMatch loss of one batch and record its confident classes."""
         u_w, u_s = batch.u
@@ -63,8 +72,7 @@ class FlexMatch(nn.Module):
         loss_u = (F.cross_entropy(logits_u_s, targets_u, reduction="none") * mask).mean()  # Eq. 8
         loss = loss_x + self.config.lambda_u * loss_u  # Eq. 9
 
-        recorded = torch.where(confidence >= self.config.threshold, targets_u, self.selected[batch.u_index])
-        self.selected.scatter_(0, batch.u_index, recorded)
+        self.record(batch.u_index, targets_u, confidence >= self.config.threshold)
 
         metrics = {
             "train/loss": loss.detach(),

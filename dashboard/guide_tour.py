@@ -1,6 +1,6 @@
 """What the Guide does on every page: notes deeds, hides what `?hide=` names, and shows one line while a tour is on.
 
-The session keeps both, since Streamlit empties the address when a person changes the page by its list.
+The session keeps these and the run that is looked at, since Streamlit empties the address when a person changes the page by its list.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def enter(url_path: str) -> None:
     if name in OF_A_RUN:
         if RUN in st.query_params:
             state[RUN] = st.query_params[RUN]
-        elif queries.some([state.get(RUN, "")]):
+        elif state.get(RUN) and queries.some([state[RUN]]):
             st.query_params[RUN] = state[RUN]
     selectors = ", ".join(PARTS[part] for part in sorted(hidden()))
     with st.container():

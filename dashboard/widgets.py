@@ -42,7 +42,7 @@ def bind(key: str) -> Literal["query-params"] | None:
 def warn_of_missing(found: list[Run]) -> None:
     """Say so if the run that the address names isn't there: what is shown is another one."""
     wanted = st.query_params.get("run", "")
-    if wanted and all(run.id != wanted for run in found):
+    if wanted and found and all(run.id != wanted for run in found):
         st.warning(text.escape(text.GONE.format(text.shorten(wanted))), icon=":material/link_off:")
 
 

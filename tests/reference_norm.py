@@ -10,6 +10,8 @@ from torch import Tensor
 
 from sslcore.models.norm import BatchNorm
 
+WAYS = ("no sum", "a sum", "a sum read elsewhere, too")
+
 
 def layer_and_input(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> tuple[BatchNorm, Tensor, Tensor]:
     """Return a BatchNorm, an input with means far from zero, and a gradient of its output, both of the shape and in channels_last."""
@@ -23,6 +25,16 @@ def layer_and_input(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> 
     return layer, x.to(dtype, memory_format=torch.channels_last), dy.to(dtype, memory_format=torch.channels_last)
 
 
+def sum_before(x: Tensor, way: str) -> tuple[Tensor | None, Tensor | None]:
+    """Return what is added to x before the norm, and the gradient that the sum gets from elsewhere; None for nothing."""
+    generator = torch.Generator(x.device).manual_seed(7)
+    also, d_total = (
+        torch.randn(x.shape, generator=generator, device=x.device).to(x.dtype, memory_format=torch.channels_last)
+        for _ in range(2)
+    )
+    return None if way == "no sum" else also, d_total if way == "a sum read elsewhere, too" else None
+
+
 def assert_equals_float64(
     layer: BatchNorm, x: Tensor, dy: Tensor, most_far: float, also: Tensor | None = None, d_total: Tensor | None = None
 ) -> None:
@@ -33,7 +45,7 @@ def assert_equals_float64(
     """
     twin = copy.deepcopy(layer).double()
     total = x if also is None else x + also
-    wide, near, second = total.double().requires_grad_(), x.clone().requires_grad_(), None
+    wide, near = total.double().requires_grad_(), x.clone().requires_grad_()
     expected = F.leaky_relu(
         F.batch_norm(wide, twin.running_mean, twin.running_var, twin.weight, twin.bias, True, 0.3, layer.eps), 0.1
     )
@@ -44,14 +56,10 @@ def assert_equals_float64(
         layer.running_mean.zero_()
         layer.running_var.fill_(1)
         near.grad = layer.weight.grad = layer.bias.grad = None
-        if also is None:
-            got = layer(near, 0.1)
-            got.backward(dy)
-        else:
-            second = also.clone().requires_grad_()
-            summed, got = layer.of_sum(near, second, 0.1)
-            assert torch.equal(summed, total)
-            torch.autograd.backward(*([got], [dy]) if d_total is None else ([got, summed], [dy, d_total]))
+        second = None if also is None else also.clone().requires_grad_()
+        summed, got = layer.of_sum(near, second, 0.1)
+        assert torch.equal(summed, total)
+        torch.autograd.backward(*([got], [dy]) if d_total is None else ([got, summed], [dy, d_total]))
         assert layer.ended is not None and layer.ended.item() == 0
     digits = 2**-8 if x.dtype == torch.bfloat16 else 2**-10
     torch.testing.assert_close(got.double(), expected, rtol=digits, atol=1e-4)
@@ -67,5 +75,4 @@ def assert_equals_float64(
         torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=1e-3, atol=1e-4 * scale + 1e-3)
     before = layer.running_mean.clone()
     layer.track = False
-    again = layer(near, 0.1) if also is None or second is None else layer.of_sum(near, second, 0.1)[1]
-    assert torch.equal(again, got) and torch.equal(layer.running_mean, before)
+    assert torch.equal(layer(total, 0.1), got) and torch.equal(layer.running_mean, before)

@@ -27,6 +27,7 @@ from sslcore.augment.ops import OP_NAMES, OPS
 from sslcore.augment.told import Told
 from sslcore.augment.views import normalize, strong_view, weak_view
 from sslcore.config import AugmentConfig, DataConfig
+from sslcore.data import stl10
 from sslcore.evaluate import predict_logits
 from sslcore.lab import Lab
 from sslcore.rng import Generators
@@ -466,3 +467,11 @@ def test_a_wrong_guess_is_told_where_the_truth_is_known(truth: int | None) -> No
     told = augment_panels.verdict(weak, strong, 0, ("fish", "<b>bird"), [Told(False, 0, 0)], truth)
     assert "**fish** on 1 of 1 weak and 0 of 1 strong views" in told
     assert ("it is **\\<b\\>bird**" in told) == (truth == 1)
+
+
+def test_the_shape_of_a_runs_pictures_is_that_of_its_data() -> None:
+    for source in ("digits", "shapes"):
+        assert augmenting.shape_of({"source": source}) == data.load(DataConfig(source=source)).train_images.shape[1:]
+    assert augmenting.shape_of({"source": "stl10"}) == (stl10.SIDE, stl10.SIDE, 3)
+    assert augmenting.shape_of({"source": "fashion_mnist"}) == (32, 32, 1) != augmenting.shape_of({"source": "cifar10"})
+    assert augmenting.shape_of({"source": "folder:x", "image_size": 48}) == (48, 48, 3)

@@ -20,7 +20,7 @@ from sslcore.lab import Lab
 from sslcore.models.norm_kernels import FORMATS, fits
 from sslcore.store import Store
 from sslcore.trainer import Trainer
-from tests.reference_norm import assert_equals_float64, layer_and_input
+from tests.reference_norm import WAYS, assert_equals_float64, layer_and_input, sum_before
 from tests.test_lab import until, wait
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -66,21 +66,15 @@ def test_the_strong_kernel_equals_its_twins(shape: tuple[int, ...], preset: str)
         assert got.equal(selected)
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("shape", [(960, 32, 32, 32), (64, 128, 8, 8), (5, 16, 3, 7), (2, 256, 1, 1), (448, 8, 4, 4)])
-def test_the_norm_kernels_equal_their_twin(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+def test_the_norm_kernels_equal_their_twin(shape: tuple[int, ...], dtype: torch.dtype, way: str) -> None:
     """Against float64, forward and backward, with means far from zero; the running statistics move alike."""
     layer, x, dy = layer_and_input(shape, dtype, "cuda")
-    assert fits(x)
-    assert_equals_float64(layer, x, dy, most_far=1e-4)
-    also, d_total = (
-        dy.flip(0).contiguous(memory_format=torch.channels_last),
-        dy.flip(2).contiguous(memory_format=torch.channels_last),
-    )
-    for elsewhere in (d_total, None):
-        layer.track = True
-        assert fits(x, also)
-        assert_equals_float64(layer, x, dy, 1e-4, also, elsewhere)
+    also, d_total = sum_before(x, way)
+    assert fits(x, also)
+    assert_equals_float64(layer, x, dy, 1e-4, also, d_total)
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)

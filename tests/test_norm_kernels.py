@@ -19,7 +19,7 @@ from sslcore.kernels import _as_c
 from sslcore.models import norm, norm_kernels
 from sslcore.models.norm import BatchNorm
 from sslcore.models.norm_kernels import NAMES, THREADS, WIDTHS
-from tests.reference_norm import assert_equals_float64, layer_and_input
+from tests.reference_norm import WAYS, assert_equals_float64, layer_and_input, sum_before
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 BLOCKS = 2
@@ -100,9 +100,8 @@ extern "C" void play_%(name)s(int blocks, int threads, void** arguments) { play(
 
 def built(folder: Path, dtype: torch.dtype) -> dict[str, Callable[..., None]]:
     """Return the kernels by name, called as those of a GPU are."""
-    code = norm_kernels.source(dtype).replace(
-        f"#define {norm_kernels.FORMATS[dtype]}\n", ""
-    )  # not in the GPU's language
+    # Without the number format's name, which stands for the only lines in the GPU's own language.
+    code = norm_kernels.source(dtype).replace(f"#define {norm_kernels.FORMATS[dtype]}\n", "")
     played = "".join(PLAYED % {"name": name} for name in NAMES)
     (folder / "kernel.cpp").write_text(STAGE + FORMATS[dtype] + PAIRS + code + PLAY + played)
     flags = [
@@ -168,18 +167,13 @@ def test_the_kernels_equal_their_twin(played: torch.dtype, channels: int) -> Non
     assert_equals_float64(*layer_and_input((pixels[0], channels, *pixels[1:]), played, "cpu"), most_far=1e-3)
 
 
-@pytest.mark.parametrize("read_elsewhere", [True, False])
+@pytest.mark.parametrize("way", WAYS[1:])
 @pytest.mark.parametrize("channels", [min(WIDTHS), 64])
 def test_the_sum_before_a_norm_and_that_of_its_gradients_equal_their_twins(
-    played: torch.dtype, channels: int, read_elsewhere: bool
+    played: torch.dtype, channels: int, way: str
 ) -> None:
-    shape = (3, channels, 5, 7)
-    layer, x, dy = layer_and_input(shape, played, "cpu")
-    generator = torch.Generator().manual_seed(7)
-    also, d_total = (
-        torch.randn(shape, generator=generator).to(x.dtype, memory_format=torch.channels_last) for _ in range(2)
-    )
-    assert_equals_float64(layer, x, dy, 1e-3, also, d_total if read_elsewhere else None)
+    layer, x, dy = layer_and_input((3, channels, 5, 7), played, "cpu")
+    assert_equals_float64(layer, x, dy, 1e-3, *sum_before(x, way))
 
 
 @pytest.mark.parametrize("made", [torch.bfloat16], ids=["bf16"], indirect=True)  # a CPU has no convolutions in fp16

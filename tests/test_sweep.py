@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sslcore import bench_gpu_told, presets, session, sweep, sweep_plans, sweep_run
+from sslcore import bench_gpu_told, console, presets, session, sweep, sweep_plans, sweep_run
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.config import ConfigError
@@ -27,6 +27,7 @@ from sslcore.lab import Lab
 from sslcore.options import parser, sweep_plan
 from sslcore.store import Store
 from sslcore.sweep import Plan
+from tests.test_lab import until
 
 SMALL = Plan("smoke", ("supervised", "flexmatch"), (10, 20), (0, 1), {"train.threads": 1})
 ARGUMENTS = ["sweep", "--preset", "smoke", "--labels", "10,20", "--set", "train.threads=1", "--parallel", "2"]
@@ -293,6 +294,23 @@ def test_cells_that_share_a_device_have_the_numbers_that_each_has_alone(tmp_path
         overlap = store.run(order[1]).started < ends[order[0]]  # type: ignore[operator]
         assert overlap == (at_once > 1), "three of them take their steps in turn"
     assert shas[0] == shas[1] and len(set(shas[0].values())) == 4
+
+
+def test_a_run_that_is_deleted_while_it_waits_does_not_end_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = sweep.Plan("smoke", ("supervised",), (10, 20, 30), settings={"train.steps": 9, "train.threads": 1})
+    store, follow = Store(tmp_path), console.follow
+
+    def deleting(lab: Lab, run_id: str, quiet: bool) -> ev.Run:
+        if lab.store.run(run_id).labels == 20:
+            until(lambda: lab.store.run(run_id).state == ev.FINISHED)
+            lab.store.delete(run_id)
+        return follow(lab, run_id, quiet)
+
+    monkeypatch.setattr(console, "follow", deleting)
+    sweep_run.train_cells(tmp_path, sweep.cells(plan), "smoke", False, 1)
+    assert [(run.labels, run.state) for run in store.runs()] == [(30, ev.FINISHED), (10, ev.FINISHED)]
 
 
 def test_a_run_that_shares_a_gpu_takes_the_steps_that_there_is_room_for(

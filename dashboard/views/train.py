@@ -174,8 +174,7 @@ with st.container():  # these always stand here, empty or not: a fragment is fou
     for sentence in choice.refused:
         st.warning(sentence, icon=":material/link_off:")
     found = queries.runs()
-    if found:
-        widgets.warn_of_missing(found)
+    widgets.warn_of_missing(found)
     queue_strip(found, run)
     if run is not None and (origin := fork_form.line(run)):
         st.caption(origin)

@@ -35,13 +35,10 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor, slope: float = 1.0) -> Tensor:
-        return self._summed(x, None, slope)[1]
+        return self.of_sum(x, None, slope)[1]
 
-    def of_sum(self, x: Tensor, also: Tensor, slope: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Return x + also and its norm: where a GPU has kernels for it, the sum costs little beside the norm."""
-        return self._summed(x, also, slope)
-
-    def _summed(self, x: Tensor, also: Tensor | None, slope: float) -> tuple[Tensor, Tensor]:
+    def of_sum(self, x: Tensor, also: Tensor | None, slope: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Return x + also and its norm, x itself for None: where a GPU has kernels for it, the sum costs little beside the norm."""
         keep = self.track or not self.training
         if self.training and fits(x, also):
             if self.ended is None:

@@ -33,7 +33,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, branch: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the shortcut and the branch; the block after it, given both, adds them up as it normalises them."""
-        x, out = (x, self.bn1(x, SLOPE)) if branch is None else self.bn1.of_sum(x, branch, SLOPE)
+        x, out = self.bn1.of_sum(x, branch, SLOPE)
         if self.activate_before_residual:
             x = out
         out = self.conv1(out)
@@ -77,5 +77,4 @@ class WideResNet(nn.Module):
         branch: Tensor | None = None
         for block in self.blocks:
             x, branch = block(x, branch)
-        assert branch is not None  # there is a block at the least
         return mean_of_pixels(self.bn.of_sum(x, branch, SLOPE)[1])

@@ -142,7 +142,7 @@ def overlay(curves: Sequence[Curve], metric: str, axis: str, end: float, forks: 
         },
         "yaxis": dict(figures.PERCENT) if share else figures.upward([one.y for one in curves]),
     }  # fmt: skip
-    rules, words = figures.mark_lines([(at, "fork") for at in forks], end)
+    rules, words = figures.mark_lines([(at, "fork") for at in forks], end, share)
     figure["layout"] |= {"shapes": rules, "annotations": words}
     if len(curves) > 3:  # names below each other, beside the plot
         figure["layout"]["legend"] = {"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top"}

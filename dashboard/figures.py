@@ -46,7 +46,7 @@ def over_steps(traces: list[Figure], points: Columns, steps: int, yaxis: Mapping
     figure = new(traces)
     at = points.get("step", np.zeros(0))
     end = frame(steps, int(at[-1]) if len(at) else 0)
-    shapes, labels = mark_lines(marks, end)
+    shapes, labels = mark_lines(marks, end, of_shares="tickformat" in yaxis)
     figure["layout"] |= {
         "xaxis": {
             "range": [0, end], "title": {"text": "step"}, "tickformat": "~s" if end > 9999 else "d", "hoverformat": ",d",
@@ -141,8 +141,11 @@ def nice(value: float) -> float:
     return next((n * power for n in (1, 1.5, 2, 3, 4, 6, 8) if n * power >= value), 10 * power)
 
 
-def mark_lines(marks: Marks, end: float) -> tuple[list[Figure], list[Figure]]:
-    """Return a rule at every mark's step, and labels of which none lies on another: neighbours share one, in up to three rows."""
+def mark_lines(marks: Marks, end: float, of_shares: bool) -> tuple[list[Figure], list[Figure]]:
+    """Return a rule at every mark's step, and labels of which none lies on another: neighbours share one, in up to three rows.
+
+    They stand where a run's curves seldom are: losses fall, so above; shares that rise to 100 %, so below.
+    """
     groups: list[list[tuple[float, str]]] = []
     for mark in sorted(marks, key=lambda mark: mark[0]):
         if groups and mark[0] - groups[-1][0][0] <= CLOSE * end:
@@ -158,14 +161,13 @@ def mark_lines(marks: Marks, end: float) -> tuple[list[Figure], list[Figure]]:
         left = at + wide > 1  # at the right edge the label stands before its line
         begins = at - wide if left else at
         row = next((row for row in range(ROWS) if taken[row] <= begins), None)
-        if (
-            row is None
-        ):  # no room: the line alone, its words when the pointer is on the label of the row that ends first
+        if row is None:  # no room: the line alone
             continue
         taken[row] = begins + wide + LETTER
         labels.append(
             note(
-                plotly_safe(words), x=group[0][0], y=1 - 0.1 * row, yref="paper", yanchor="top", xanchor="right" if left else "left",
+                plotly_safe(words), x=group[0][0], y=0.02 + 0.1 * row if of_shares else 1 - 0.1 * row, yref="paper",
+                yanchor="bottom" if of_shares else "top", xanchor="right" if left else "left",
                 hovertext="<br>".join(plotly_safe(f"step {number(step)}: {what}") for step, what in group[:20]),
             )
         )  # fmt: skip

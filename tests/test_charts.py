@@ -209,7 +209,7 @@ def test_the_labels_of_marks_never_lie_on_another() -> None:
         (50, "step"),
         (50, "step"),
     ]
-    rules, labels = figures.mark_lines(marks, 100.0)
+    rules, labels = figures.mark_lines(marks, 100.0, False)
     assert {rule["x0"] for rule in rules} == {step for step, _ in marks}
     boxes = []
     for label in labels:
@@ -219,8 +219,17 @@ def test_the_labels_of_marks_never_lie_on_another() -> None:
     for i, (y, left, right) in enumerate(boxes):
         assert left >= -1e-9 and right <= 100 + 1e-9
         assert not any(y == other[0] and left < other[2] and right > other[1] for other in boxes[:i])
-    (_, (label,)) = figures.mark_lines([(5, "step"), (5, "step"), (5, "pause")], 100.0)
+    (_, (label,)) = figures.mark_lines([(5, "step"), (5, "step"), (5, "pause")], 100.0, False)
     assert label["text"] == "step x2, pause"
+
+
+def test_the_labels_of_marks_stand_where_the_curves_are_not() -> None:
+    """Accuracies near 100 % leave the lower half free, a loss that falls the upper."""
+    high = {"step": np.arange(9), "eval/test/accuracy": np.full(9, 0.95), "train/loss": np.linspace(8, 1, 9)}
+    (above,) = charts.losses(high, 9, marks=[(3, "pause")])["layout"]["annotations"]
+    (below,) = charts.accuracies(high, 9, marks=[(3, "pause")])["layout"]["annotations"]
+    assert (above["y"], above["yanchor"]) == (1.0, "top") and (below["y"], below["yanchor"]) == (0.02, "bottom")
+    assert "bgcolor" not in above, "nothing behind a label is hidden"
 
 
 def test_coverage_against_purity_ends_in_the_newest_point() -> None:

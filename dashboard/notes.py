@@ -47,7 +47,8 @@ def note(run: Run, now: Snapshot) -> tuple[str, str]:
         return "info", "The first point appears with the first steps; the images are being loaded."
     if found := alerts(run, now):
         return "warning", "  \n".join(alert.told() for alert in found)
-    if run.method == "flexmatch" and points["train/mask_rate"][-1] > 0.99 and run.step < run.steps / 4:
+    at_first = run.step < run.steps / 4 and not run.changed  # a lowered tau keeps every guess, too
+    if run.method == "flexmatch" and points["train/mask_rate"][-1] > 0.99 and at_first:
         return (
             "info",
             "Every guess is kept, by design: FlexMatch's thresholds begin at 0 and rise class by class as images become confident.",

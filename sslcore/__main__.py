@@ -71,10 +71,11 @@ def _check_data(config: RunConfig, quiet: bool) -> None:
     """Load the images and cut the split before the run is made, so that bad settings are bad usage, not a failed run."""
     from sslcore import data
     from sslcore.rng import Generators
-    from sslcore.trainer import choose_device, cut
+    from sslcore.trainer import check_device, choose_device, cut
 
     tensorboard.require(config)
     device = choose_device(config.train.device)
+    check_device(config, device)
     cut(config, data.load(config.data, console.progress(quiet)), Generators(config.train.seed, device)["split"])
 
 

@@ -14,7 +14,14 @@ from sslcore.database import StoreError
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write beside `path`, flush to the disk, then rename: a reader sees the old file or the new one, never half."""
+    """Write beside `path`, flush to the disk, then rename: a reader sees the old file or the new one, never half.
+
+    What is no file, such as /dev/null, is written into and stays what it is; of a link, what it leads to is written.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file() and not path.is_dir():
+        write(path)
+        return
     temp = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         write(temp)

@@ -51,7 +51,7 @@ class Trainer:
         self.split = cut(config, images, self.generators["split"])
         self.model = models.build(config.model, images.channels, images.num_classes, self.generators["init"]).to(device)
         self.method = methods.build(config.method, images.num_classes, len(self.split.unlabeled)).to(device)
-        self.precision = choose_precision(config.train.precision, device)
+        self.precision = check_device(config, device)
         self.net = wrapped(self.model, self.precision, config.train.compile)  # what the method asks
         self.loss_scale = LossScale(device) if self.precision == "fp16" else None
         self.optimizer = make_optimizer(self.model, config.optim, self.graph_safe)
@@ -65,8 +65,6 @@ class Trainer:
             self.method.config = live_numbers(config.method, device)
         self.step = 0
         self.gpu = prepare_gpu(self, config.train.graph) if device.type == "cuda" else None
-        if config.train.graph == "on" and self.gpu is None:
-            raise ConfigError(f"train.graph can only be on with a CUDA device, got {device.type}; use auto or off")
         self.now: Number = (
             torch.zeros((), dtype=torch.int64, device=device) if self.graph_safe else 0
         )  # the same, for formulas
@@ -232,6 +230,13 @@ def choose_device(wanted: str) -> torch.device:
             f"train.device must be a device of this machine ({', '.join(n for n, ok in here.items() if ok)}), got {wanted!r}"
         )
     return torch.device(wanted)
+
+
+def check_device(config: RunConfig, device: torch.device) -> str:
+    """Return the precision on a device; ConfigError if it can't do that, or no CUDA graphs where they must be on."""
+    if config.train.graph == "on" and device.type != "cuda":
+        raise ConfigError(f"train.graph can only be on with a CUDA device, got {device.type}; use auto or off")
+    return choose_precision(config.train.precision, device)
 
 
 def device_name(device: torch.device) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from sslcore import checkpoint, keyframes, recorder
+from sslcore import checkpoint, files, keyframes, recorder
 from sslcore import events as ev
 from sslcore.__main__ import main
 from sslcore.lab import Lab
@@ -226,3 +226,19 @@ def test_a_checkpoint_that_the_disk_takes_only_in_part_is_one_sentence(tmp_path:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert checkpoint.load(tmp_path / checkpoint.LAST)["step"] == 1 and halves(tmp_path) == []
+
+
+def test_what_is_no_file_is_written_into_and_stays(tmp_path: Path) -> None:
+    """`--out /dev/null` must not put a file in its place, and `--out LINK` not a file in place of the link."""
+    pipe, link, there = tmp_path / "pipe", tmp_path / "link", tmp_path / "there"
+    os.mkfifo(pipe)
+    got: list[str] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
+    reader.start()
+    files.write_atomically(pipe, lambda path: path.write_text("a,b"))
+    reader.join(5)
+    assert got == ["a,b"] and pipe.is_fifo()
+    link.symlink_to(there)
+    files.write_atomically(link, lambda path: path.write_text("c"))
+    assert link.is_symlink() and there.read_text() == "c"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "there"]

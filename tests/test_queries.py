@@ -173,6 +173,10 @@ def test_a_shut_mask_is_a_warning_but_not_at_the_start(store: Store) -> None:
 def test_flexmatch_keeps_everything_at_first_by_design(store: Store) -> None:
     kind, sentence = notes.note(run_of(store, "flexmatch", step=10), curves(mask_rate=np.ones(60), loss_u=RISING))
     assert kind == "info" and "by design" in sentence
+    lowered = dataclasses.replace(run_of(store, "flexmatch", step=10), changed=True)
+    assert "by design" not in notes.note(lowered, curves(mask_rate=np.ones(60), loss_u=RISING))[1], (
+        "it may be the lower tau"
+    )
 
 
 def test_falling_validation_is_a_warning(store: Store) -> None:

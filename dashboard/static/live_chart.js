@@ -162,15 +162,15 @@ function addTools(chart, box) {
 
 // A chart that is scrolled out of sight, or in a hidden tab, is drawn once it comes into sight: half of the work saved.
 function draw(chart, plotly) {
-  const width = chart.plot.clientWidth
-  chart.stale = !width || !chart.seen || document.hidden
+  const { clientWidth: width, clientHeight: height } = chart.plot
+  chart.stale = !width || !height || !chart.seen || document.hidden
   if (chart.stale) return
   const ink = chart.style.getPropertyValue("--st-text-color") + chart.style.getPropertyValue("--st-background-color")
-  if (chart.drawn === chart.content && chart.ink === ink && chart.width === width && chart.shownView === chart.view) return
+  if (chart.drawn === chart.content && chart.ink === ink && chart.width === width && chart.height === height && chart.shownView === chart.view) return
   if (chart.parsed !== chart.content) { chart.figure = revive(chart.content); chart.parsed = chart.content }
   const [data, layout] = themed(chart.figure, chart.view, width, chart.style)
-  Object.assign(chart, { drawn: chart.content, ink, width, shownView: chart.view })
-  plotly.react(chart.plot, data, { ...layout, width, height: chart.plot.clientHeight }, MODEBAR)
+  Object.assign(chart, { drawn: chart.content, ink, width, height, shownView: chart.view })
+  plotly.react(chart.plot, data, { ...layout, width, height }, MODEBAR)
   chart.wait.textContent = data.length ? "" : chart.waitText
   if (chart.table.isConnected) fillTable(chart)
   if (!chart.heard) {
@@ -188,8 +188,9 @@ function mount(box, name) {
   chart.table.tabIndex = 0
   addTools(chart, box)
   const again = () => { if (window.Plotly && chart.content) draw(chart, window.Plotly) }
-  chart.resized = new ResizeObserver(() => { if (chart.plot.clientWidth !== chart.width) again() })
-  chart.resized.observe(box)
+  const changed = () => chart.plot.clientWidth !== chart.width || chart.plot.clientHeight !== chart.height  // also by a style that comes late
+  chart.resized = new ResizeObserver(() => { if (changed()) again() })
+  chart.resized.observe(chart.plot)
   chart.watched = new IntersectionObserver((entries) => {
     chart.seen = entries[entries.length - 1].isIntersecting
     if (chart.stale) again()

@@ -169,3 +169,12 @@ def test_a_phone_has_no_sideways_scroll(tab: Tab, url: str, store: Store, scheme
     page.locator(".st-key-time_card_lives").scroll_into_view_if_needed()
     bar = page.locator(".ssl-timeline").bounding_box()
     assert bar is not None and 0 <= bar["y"] < 400, "the slider stays in sight"
+
+
+def test_the_chosen_run_goes_along_to_the_other_pages(tab: Tab, url: str, store: Store) -> None:
+    older, newer = travelled(store, steps=(2,)), travelled(store, steps=(4,))
+    page = opened(tab, url + f"time?run={older}")
+    for name, path in (("Pseudo-labels", "pseudo"), ("Train", ""), ("Time machine", "time")):
+        page.get_by_role("link", name=name).first.click()
+        page.wait_for_url(lambda at, path=path: at.split("?")[0] == url + path and f"run={older}" in at)
+    assert newer not in page.url

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,6 +16,7 @@ from sslcore.process import HOST, process_mark
 from sslcore.sweep import Cell, Plan
 
 BAD = (ev.FAILED, ev.DIVERGED)
+FILES_EVERY = 15.0  # seconds for which it is taken that a folder's files are the same
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Look:
     grid: list[Cell]
     found: dict[str, ev.Run]
     points: list[Point] = field(default_factory=list)
+    outdated: int = 0  # finished runs of what the folder of images held before
 
     def states(self) -> list[str]:
         return [self.found[cell.key].state if cell.key in self.found else sweep.MISSING for cell in self.grid]
@@ -71,19 +74,31 @@ def ours(run: ev.Run) -> bool:
 
 
 @lru_cache(maxsize=32)
-def _cells(text: str) -> list[Cell]:
-    return sweep.cells(sweep.from_json(text))
+def _cells(text: str, files: str) -> list[Cell]:
+    return sweep.cells(sweep.from_json(text), files)
 
 
 def cells(plan: Plan) -> list[Cell]:
     """The grid of a plan; made once for all tabs and ticks. ConfigError as `sweep.cells`."""
-    return _cells(sweep.to_json(plan))
+    text = sweep.to_json(plan)
+    config = _cells(text, "")[0].config
+    if not config.data.source.startswith("folder:"):
+        return _cells(text, "")
+    return _cells(text, _files(config, int(time.monotonic() / FILES_EVERY)))
+
+
+@lru_cache(maxsize=4)
+def _files(config: cfg.RunConfig, moment: int) -> str:
+    """What a folder holds; looked up now and then only, since each of its files is asked for its time."""
+    from sslcore import sweep_run
+
+    return sweep_run.files_now(config)
 
 
 def look(plan: Plan, runs: Sequence[ev.Run]) -> Look:
     grid = cells(plan)
     found = sweep.assign(grid, runs)
-    return Look(plan, grid, found, curve.points(grid, found))
+    return Look(plan, grid, found, curve.points(grid, found), sweep.outdated(grid, runs))
 
 
 def seconds_left(now: Look, runs: Sequence[ev.Run], measured: Mapping[str, float]) -> tuple[float | None, bool]:

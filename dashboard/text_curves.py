@@ -122,6 +122,11 @@ def tally(finished: int, total: int, working: int, waiting: int, resting: int, m
     return ", ".join(parts)
 
 
+def outdated(runs: int) -> str:
+    """Say that runs of a folder's older files don't count."""
+    return f"{text.plural(runs, 'finished run')} of other files of this folder: left out, since the folder has changed."
+
+
 def method(name: str) -> str:
     return text.METHODS.get(name, name)
 

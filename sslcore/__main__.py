@@ -111,12 +111,14 @@ def _sweep(args: argparse.Namespace) -> int:
     from sslcore import curve, sweep_files, sweep_run
 
     plan = sweep_plan(args)
-    grid = sweep.cells(plan)
+    grid = sweep_run.cells_now(plan)
     parallel = sweep_run.parallel_runs(args.parallel, plan)
     root = Path(args.root or default_root())
     files = sweep_files.Files(root, plan, args.out, args.per_class, args.report)
     for cell in {cell.method: cell for cell in sorted(grid, key=lambda cell: cell.labels)}.values():
         _check_data(cell.config, quiet=args.json)  # the largest count of each method: bad settings are bad usage
+    if old := sweep.outdated(grid, Store(root).runs()):
+        print(f"{old:,} finished run{'s' * (old > 1)} of other files of this folder: not used again", file=sys.stderr)
     bar = console.SweepLine(grid, parallel, quiet=args.json)
 
     def show(found: dict[str, ev.Run]) -> None:
@@ -229,7 +231,8 @@ def _predict(args: argparse.Namespace) -> int:
     found = [labeller.predict_file(Path(name), threshold) for name in args.images]
     bad = [each["error"] for each in found if "error" in each]
     value = {"run_id": run_id, "step": labeller.step, "threshold": threshold, "predictions": found}
-    _print(value, args, "\n".join(console.prediction(each) for each in found if "error" not in each))
+    if args.json or len(bad) < len(found):
+        _print(value, args, "\n".join(console.prediction(each) for each in found if "error" not in each))
     for sentence in bad:
         _bad_usage(sentence)
     return 2 if bad else 0
@@ -311,6 +314,9 @@ def _state(lab: Lab, args: argparse.Namespace) -> int:
 def _bench(args: argparse.Namespace) -> int:
     if args.gpu:
         return _bench_gpu(args)
+    for option in ("only", "data"):
+        if getattr(args, option) is not None:
+            raise ConfigError(f"--{option} is for bench --gpu, got it without --gpu")
     steps = int(number("--steps", args.steps, 1, 1_000_000, whole=True))
     seconds = number("--seconds", args.seconds, 0, 86_400)
     threads = int(number("--threads", args.threads, 0, 1024, whole=True))

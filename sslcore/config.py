@@ -248,6 +248,12 @@ class RunConfig:
             raise ConfigError(
                 f"data.foreign_share needs data.foreign_classes of 1 or more, else it must be empty, got {self.data.foreign_share:g}"
             )
+        small = source.startswith("folder:") and self.data.image_size < 16
+        if self.model.net == "lesson" and small and self.train.batch < 2:
+            raise ConfigError(
+                f"train.batch must be 2 or more with model.net lesson and data.image_size below 16 ({self.data.image_size}): "
+                f"its BatchNorm would see a single pixel, got {self.train.batch}"
+            )
         if self.model.net == "wrn" and (self.model.depth - 4) % 6:
             raise ConfigError(f"model.depth must be 6 n + 4 (10, 16, 22, 28, ...), got {self.model.depth}")
 

@@ -64,8 +64,10 @@ class DecoupledAdam(torch.optim.Adam):
         for group in self.param_groups:
             group["weight_decay"] = 0.0
         result = super().step(closure)
+        overflowed = getattr(self, "found_inf", None)  # of fp16: 1 where the step was left out, and the decay with it
+        taken = 1 if overflowed is None else 1 - overflowed
         for group, decay in zip(self.param_groups, decays, strict=True):
             group["weight_decay"] = decay
             if decay:
-                torch._foreach_mul_(group["params"], 1 - decay * group["lr"])
+                torch._foreach_mul_(group["params"], 1 - decay * group["lr"] * taken)
         return result

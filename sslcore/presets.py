@@ -236,12 +236,13 @@ def build(preset: str = DEFAULT, method: str = "", settings: Mapping[str, Any] |
     """Return a preset's config for a method with the person's dotted settings on top; ConfigError says what is wrong."""
     if preset not in PRESETS:
         raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, got {preset[:80]!r}")
-    chosen = PRESETS[preset]
-    config = chosen.config
-    if method:
-        config = cfg.with_method(config, method)
+    chosen, settings = PRESETS[preset], dict(settings or {})
+    named = str(settings.pop("method.name", method))
+    if method and named != method:
+        raise ConfigError(f"method.name must be the method that was chosen, {method[:80]}, got {named[:80]!r}")
+    config = cfg.with_method(chosen.config, named) if named else chosen.config
     config = cfg.replace(config, chosen.overrides.get(config.method.name, {}))
-    config = cfg.replace(config, settings or {})
+    config = cfg.replace(config, settings)
     if config.data.source.startswith("folder:"):  # written out in full: a run is resumed from other working directories
         path = os.path.abspath(os.path.expanduser(config.data.source.removeprefix("folder:")))
         config = cfg.replace(config, {"data.source": f"folder:{path}"})

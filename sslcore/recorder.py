@@ -99,7 +99,7 @@ class Recorder:
             "num_val": len(trainer.split.val), "num_test": len(images.test_labels), "device": trainer.device.type,
             "device_name": device_name(trainer.device), "threads": torch.get_num_threads(), "torch": str(torch.__version__), "engine": engine,
             "parameters": sum(p.numel() for p in trainer.model.parameters()), "images_per_step": trainer.images_per_step,
-            "precision": trainer.precision,
+            "precision": trainer.precision, "files": images.files,
         }  # fmt: skip
         self.store.update(self.run_id, summary=self.summary)
         if trainer.config.train.tensorboard:

@@ -2,7 +2,8 @@
 
 A cell of the grid is a config; the run that belongs to it is found by content (the config's key and the
 engine's version), so finished runs are used again whoever started them, interrupted ones go on, and a sweep can be widened by more
-seeds, counts or methods at any time. A run whose settings were changed on the way, or that is a fork, is never a cell.
+seeds, counts or methods at any time. A run whose settings were changed on the way, or that is a fork, is never a cell, nor
+is one whose folder held other files than it does now.
 The same seed gives the same split to every method, and fewer labels lie inside more.
 """
 
@@ -12,7 +13,7 @@ import csv
 import io
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -46,6 +47,7 @@ class Cell:
     seed: int
     config: RunConfig
     key: str
+    files: str = ""  # what the folder of images holds now, see `data.files_key`; empty: not known, or no folder
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,10 @@ NAMED: dict[str, Named] = {
 }  # fmt: skip
 
 
-def cells(plan: Plan) -> list[Cell]:
+def cells(plan: Plan, files: str = "") -> list[Cell]:
     """Return the grid in the order in which it is run: a whole curve with the first seed, then the next seed.
 
+    `files`: what the plan's folder of images holds now, so that runs of what it held before don't count.
     ConfigError if a list is empty or repeats itself, or if a setting is one that the grid itself varies.
     """
     for name, values in (("methods", plan.methods), ("labels", plan.labels), ("seeds", plan.seeds)):
@@ -98,7 +101,7 @@ def cells(plan: Plan) -> list[Cell]:
                 known = {path for path, _, _ in cfg.walk(presets.build(plan.preset, method))}
                 mine = {path: value for path, value in plan.settings.items() if _concerns(path, method, known)}
                 config = presets.build(plan.preset, method, {**mine, "data.labels": labels, "train.seed": seed})
-                found.append(Cell(method, labels, seed, config, cfg.content_key(cfg.to_dict(config))))
+                found.append(Cell(method, labels, seed, config, cfg.content_key(cfg.to_dict(config)), files))
     return found
 
 
@@ -137,15 +140,34 @@ def span(numbers: Sequence[int]) -> str:
 
 def assign(plan_cells: Sequence[Cell], runs: Iterable[ev.Run]) -> dict[str, ev.Run]:
     """Return {cell key: the run that belongs to it}: a finished one first, then one at work, then the farthest, failed last."""
-    wanted = {cell.key for cell in plan_cells}
     found: dict[str, ev.Run] = {}
+    for cell, run in _alike(plan_cells, runs):
+        key = cell.key
+        if not _of_other_files(cell, run) and (key not in found or _rank(run) < _rank(found[key])):
+            found[key] = run
+    return found
+
+
+def outdated(plan_cells: Sequence[Cell], runs: Iterable[ev.Run]) -> int:
+    """Return how many finished runs would be a cell's if the folder of images still held what it held then."""
+    if not any(cell.files for cell in plan_cells):
+        return 0
+    return sum(run.state == ev.FINISHED and _of_other_files(cell, run) for cell, run in _alike(plan_cells, runs))
+
+
+def _alike(plan_cells: Sequence[Cell], runs: Iterable[ev.Run]) -> Iterator[tuple[Cell, ev.Run]]:
+    """Yield the runs that have a cell's settings from beginning to end, each with its cell."""
+    wanted = {cell.key: cell for cell in plan_cells}
     for run in runs:
         if run.changed or run.summary.get("fork") or run.summary.get("engine", ev.ENGINE) != ev.ENGINE:
             continue
-        key = cfg.content_key(run.config)
-        if key in wanted and (key not in found or _rank(run) < _rank(found[key])):
-            found[key] = run
-    return found
+        if cell := wanted.get(cfg.content_key(run.config)):
+            yield cell, run
+
+
+def _of_other_files(cell: Cell, run: ev.Run) -> bool:
+    """Whether a run's folder held other files; one that hasn't begun, or is older than this rule, doesn't say."""
+    return run.summary.get("files", cell.files) != cell.files != ""
 
 
 def _rank(run: ev.Run) -> tuple[int, int, float]:

@@ -36,7 +36,7 @@ def carry_out(root: Path, plan: Plan, parallel: int, again: bool, show: Callable
     """
     store = Store(root)
     store.reconcile()
-    grid = sweep.cells(plan)
+    grid = cells_now(plan)
     sweep_plans.keep(store.root, plan)
     found = sweep.assign(grid, store.runs())
     todo = [cell for cell in grid if _wanted(found.get(cell.key), again)]
@@ -62,6 +62,21 @@ def carry_out(root: Path, plan: Plan, parallel: int, again: bool, show: Callable
             _stop(store, grid)
     show(sweep.assign(grid, store.runs()))
     return whole
+
+
+def cells_now(plan: Plan) -> list[Cell]:
+    """Return the grid as `sweep.cells`, bound to what the plan's folder of images holds now."""
+    return sweep.cells(plan, files_now(sweep.cells(plan)[0].config))
+
+
+def files_now(config: cfg.RunConfig) -> str:
+    """Return what a run's folder of images holds now; empty where there is none or it can't be read: training says why."""
+    from sslcore import data
+
+    try:
+        return data.files_key(config.data)
+    except data.DataError:
+        return ""
 
 
 def _wanted(run: ev.Run | None, again: bool) -> bool:
@@ -93,7 +108,7 @@ def bring(lab: Lab, cell: Cell, run: ev.Run | None, preset: str, again: bool) ->
 
 def queue(lab: Lab, plan: Plan, again: bool = False) -> int:
     """Put all of a sweep that isn't finished into a Lab's queue, in the order of the grid; return how many runs wait or are at work."""
-    grid = sweep.cells(plan)
+    grid = cells_now(plan)
     with _queueing:  # two tabs that press Start at once must not both make the runs
         lab.store.reconcile()
         sweep_plans.keep(lab.store.root, plan)
@@ -106,7 +121,7 @@ def queue(lab: Lab, plan: Plan, again: bool = False) -> int:
 
 def pause(lab: Lab, plan: Plan) -> None:
     """Let every run of a sweep rest with a checkpoint: those that wait first, so that none of them gets the free thread."""
-    found = sweep.assign(sweep.cells(plan), lab.store.runs()).values()
+    found = sweep.assign(cells_now(plan), lab.store.runs()).values()
     for run in sorted(found, key=lambda run: run.state != ev.QUEUED):
         lab.pause(run.id)
 

@@ -114,6 +114,22 @@ def test_the_cost_comes_from_measured_speed(store: Store) -> None:
     assert "**8 runs** to go, about **24 s**" in scaled and words.RECKONED in scaled
 
 
+def test_runs_of_what_a_folder_held_before_are_left_out_and_told(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = dataclasses.replace(PLAN, settings={"data.source": f"folder:{tmp_path}"})
+    first, second = sweep.cells(plan)[:2]
+    for cell, files in ((first, "older"), (second, "now")):
+        store.update(fill(store, ev.FINISHED, config=cell.config), summary={"files": files, "test_accuracy": 0.5})
+    curve_queries._files.cache_clear()
+    monkeypatch.setattr(sweep_run, "files_now", lambda config: "now")
+    now = curve_queries.look(plan, store.runs())
+    assert (now.finished, now.missing, now.outdated) == (1, 7, 1)
+    at = page(**PARAMS, **{"smoke.data": "My own folder", "folder": str(tmp_path)})
+    assert words.outdated(1) in said(at) and not at.button(key="sweep_start").disabled
+    curve_queries._files.cache_clear()
+
+
 def test_points_table_and_readings_stand_on_the_page(store: Store) -> None:
     runs = some(store)
     at = page(**PARAMS)

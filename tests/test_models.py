@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sslcore import models
-from sslcore.config import ModelConfig
+from sslcore import models, presets
+from sslcore.config import ConfigError, ModelConfig
 from sslcore.models.lesson_net import space_to_depth
 from sslcore.models.norm import BatchNorm, frozen_statistics, mean_of_pixels
 from sslcore.models.wide_resnet import WideResNet
@@ -103,3 +103,16 @@ def test_the_mean_of_pixels_sends_back_a_gradient_that_lies_as_its_input(size: i
     assert torch.equal(ours, torchs) and ours.is_contiguous(memory_format=torch.channels_last)
     half = mean_of_pixels(x.detach().to(torch.bfloat16))
     assert half.dtype == torch.float32
+
+
+@pytest.mark.parametrize("config", [ModelConfig("lesson", width=8), ModelConfig("wrn", depth=10, widen_factor=1)])
+def test_any_size_of_a_folder_s_images_can_be_trained_on(config: ModelConfig) -> None:
+    model = make(config).train()
+    for size in (8, 9, 13, 31, 33):
+        logits = model(torch.rand(2, 3, size, size))
+        logits.sum().backward()
+        assert logits.shape == (2, 10)
+    model(torch.rand(1, 3, 16, 16))  # one image is enough from here on
+    if config.net == "lesson":
+        with pytest.raises(ConfigError, match=r"train\.batch must be 2 or more with model.net lesson"):
+            presets.build("smoke", settings={"data.source": "folder:/x", "data.image_size": 15, "train.batch": 1})

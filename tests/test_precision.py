@@ -10,7 +10,7 @@ import torch
 from sslcore import data, presets
 from sslcore.config import ConfigError, OptimConfig
 from sslcore.models.lesson_net import LessonNet
-from sslcore.optim import make_optimizer
+from sslcore.optim import DecoupledAdam, make_optimizer
 from sslcore.precision import HalfNet, LossScale, choose_precision, wrapped
 from sslcore.trainer import Trainer
 
@@ -104,5 +104,20 @@ def test_an_overflow_in_the_first_step_leaves_nothing_behind() -> None:
         scale.guard(optimizer)
         expected.step()
         optimizer.step()
+    for a, b in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_adam_decays_nothing_in_a_step_that_overflowed() -> None:
+    plain, model = net(), net()
+    expected = DecoupledAdam(plain.parameters(), lr=0.1, weight_decay=0.5)
+    optimizer, scale = DecoupledAdam(model.parameters(), lr=0.1, weight_decay=0.5, fused=True), LossScale(CPU)
+    for value in (0.5, torch.inf, -0.25, torch.inf):
+        set_gradients(model, value * float(scale.scale))
+        scale.guard(optimizer)
+        optimizer.step()
+        if value != torch.inf:
+            set_gradients(plain, value)
+            expected.step()
     for a, b in zip(model.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(a, b)

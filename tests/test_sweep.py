@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from sslcore import bench_gpu_told, console, presets, session, sweep, sweep_plans, sweep_run
 from sslcore import config as cfg
@@ -311,6 +313,35 @@ def test_a_run_that_is_deleted_while_it_waits_does_not_end_the_others(
     monkeypatch.setattr(console, "follow", deleting)
     sweep_run.train_cells(tmp_path, sweep.cells(plan), "smoke", False, 1)
     assert [(run.labels, run.state) for run in store.runs()] == [(30, ev.FINISHED), (10, ev.FINISHED)]
+
+
+def test_runs_of_a_folder_s_older_files_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSLLAB_DATA", str(tmp_path / "data"))
+    folder = tmp_path / "pets"
+    for number in range(16):
+        path = folder / ("cat" if number % 2 else "dog") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16), (10 * number, 90, 40)).save(path)
+    settings = {"data.source": f"folder:{folder}", "data.image_size": 16, "train.steps": 2, "train.threads": 1}
+    plan = sweep.Plan("smoke", ("supervised",), (4,), (0,), settings)
+    store = Store(tmp_path / "runs")
+
+    def sweep_once() -> tuple[str, int]:
+        sweep_run.train_cells(store.root, sweep_run.cells_now(plan), "smoke", False, 1)
+        grid = sweep_run.cells_now(plan)
+        (found,) = sweep.assign(grid, store.runs()).values()
+        assert found.state == ev.FINISHED, found.error
+        return found.id, sweep.outdated(grid, store.runs())
+
+    first = sweep_once()
+    assert sweep_once() == first == (first[0], 0), "the same files: the finished run is used again"
+    Image.new("RGB", (16, 16), (1, 2, 3)).save(folder / "cat" / "new.png")
+    second, outdated = sweep_once()
+    assert second != first[0] and outdated == 1 and len(store.runs()) == 2
+    (folder / "cat" / "new.png").unlink()
+    assert sweep_once() == (first[0], 1), "the folder holds again what the first run was of"
+    shutil.rmtree(folder)
+    assert sweep_run.files_now(sweep.cells(plan)[0].config) == "", "gone: what is known stays in sight"
 
 
 def test_a_run_that_shares_a_gpu_takes_the_steps_that_there_is_room_for(

@@ -118,6 +118,8 @@ def live(plan: Plan, before: tuple[Any, ...]) -> None:
     costs(now)
     if now.elsewhere:
         st.caption(words.ELSEWHERE)
+    if now.outdated:
+        st.caption(words.outdated(now.outdated))
     curve_panel.grid(now)
 
 

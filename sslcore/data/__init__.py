@@ -18,7 +18,7 @@ from sslcore.data.image_set import DataError, ImageSet, Progress, with_foreign
 from sslcore.data.scan import scan
 from sslcore.data.splits import Split, make_split
 
-__all__ = ["DataError", "ImageSet", "Progress", "Split", "data_root", "load", "make_split"]
+__all__ = ["DataError", "ImageSet", "Progress", "Split", "data_root", "files_key", "load", "make_split"]
 
 SOURCES: dict[str, Callable[[Progress | None], ImageSet]] = {
     "digits": digits.load,
@@ -47,6 +47,15 @@ def load(config: DataConfig, progress: Progress | None = None) -> ImageSet:
         key = (source, config.flip, str(config.foreign_classes), found.content_key(size), str(share))
         return _remembered(key, lambda: _as_wanted(folder.load(source, found, size, share, progress), config))
     raise ConfigError(f"data.source must be one of {', '.join(DATA_SOURCES)}, got {source!r}")
+
+
+def files_key(config: DataConfig) -> str:
+    """Return what tells a folder's present files and their decoding from any others; empty for data that can't change.
+
+    DataError where the folder can't be read.
+    """
+    source = config.source
+    return scan(folder.root_of(source)).content_key(config.image_size) if source.startswith(folder.PREFIX) else ""
 
 
 def _as_wanted(images: ImageSet, config: DataConfig) -> ImageSet:

@@ -74,6 +74,7 @@ def load(source: str, found: Scan, image_size: int, test_share: float, progress:
         notes=tuple(notes),
         train_paths=tuple(shown(path) for path, test in zip(paths, is_test, strict=True) if not test),
         test_paths=tuple(shown(path) for path, test in zip(paths, is_test, strict=True) if test),
+        files=found.content_key(image_size),
     )
 
 

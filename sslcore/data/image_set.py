@@ -48,6 +48,7 @@ class ImageSet:
     fingerprint: str  # sha256 over images and labels of both parts: the data's identity for checkpoints
     train_paths: tuple[str, ...] = ()  # folders only: path of each training image relative to the root, "/" between
     test_paths: tuple[str, ...] = ()
+    files: str = ""  # folders only: tells the files that were read and their decoding from any others
     foreign: Tensor | None = (
         None  # (N,) bool: training images of a class that was left out on purpose; their label is -1
     )
@@ -145,6 +146,7 @@ def build(
     notes: tuple[str, ...] = (),
     train_paths: tuple[str, ...] = (),
     test_paths: tuple[str, ...] = (),
+    files: str = "",
 ) -> ImageSet:
     """Make an ImageSet of (images, labels) pairs; mean, std and fingerprint are computed here."""
     mean, std = channel_stats(train[0])
@@ -161,6 +163,7 @@ def build(
         fingerprint(*train, *test),
         train_paths,
         test_paths,
+        files,
     )
 
 

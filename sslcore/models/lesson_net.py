@@ -19,7 +19,10 @@ SLOPE = 0.1
 
 
 class LessonNet(nn.Module):
-    """Images (B, channels, H, W), normalised, H and W multiples of 8 -> logits (B, num_classes)."""
+    """Images (B, channels, H, W), normalised, H and W of 8 and more -> logits (B, num_classes).
+
+    Of odd sides the last pixels are left out, here and by the pooling, so multiples of 8 are seen whole.
+    """
 
     def __init__(self, width: int, num_classes: int, channels: int = 3, bn_momentum: float = 0.05) -> None:
         super().__init__()
@@ -49,6 +52,6 @@ class LessonNet(nn.Module):
 
 
 def space_to_depth(x: Tensor) -> Tensor:
-    """`F.pixel_unshuffle(x, 2)` in channels_last memory, on a CPU in a third of its time: (B, C, H, W) -> (B, 4 C, H / 2, W / 2)."""
-    pixels = x.permute(0, 2, 3, 1)
+    """`F.pixel_unshuffle(x, 2)` in channels_last memory, on a CPU in a third of its time: (B, C, H, W) -> (B, 4 C, H // 2, W // 2)."""
+    pixels = x.permute(0, 2, 3, 1)[:, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2]
     return torch.stack([pixels[:, y::2, x::2] for y in (0, 1) for x in (0, 1)], dim=-1).flatten(3).permute(0, 3, 1, 2)

@@ -42,7 +42,7 @@ class Block(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """Images (B, channels, H, W), normalised, H and W multiples of 4 -> logits (B, num_classes)."""
+    """Images (B, channels, H, W), normalised, of any size from 8 x 8 -> logits (B, num_classes)."""
 
     def __init__(
         self, depth: int, widen_factor: int, num_classes: int, channels: int = 3, bn_momentum: float = 0.001

@@ -14,13 +14,12 @@ from sslcore.config import ConfigError, RunConfig
 from sslcore.events import Run
 from sslcore.store import StoreError
 
-CHANGEABLE = (ev.QUEUED, ev.RUNNING, ev.PAUSING, ev.PAUSED, ev.STOPPED, ev.INTERRUPTED)
-
 
 def live_settings(run: Run | None) -> None:
     """Draw the button that opens the panel; it can be pressed where a change would have an effect."""
     config = _config(run)
-    usable = run is not None and config is not None and run.state in CHANGEABLE
+    can = {"pause", "resume"} & queries.possible(run)  # also of one that diverged: a lower rate may carry it further
+    usable = run is not None and config is not None and bool(can or run.state == ev.PAUSING)
     with st.popover("Change", icon=":material/tune:", disabled=not usable, help=text.CHANGE_HELP, key="change"):
         if run is not None and config is not None and usable:
             _panel(run, config)

@@ -7,17 +7,23 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard import queries, sandbox, text, text_pseudo
+from dashboard import queries, sandbox, text, text_pseudo, widgets
 from sslcore.events import Run
 
 BIND: Final = "query-params"
 
 
-def slider(run: Run) -> int:
-    """Draw the slider over the run's steps and return where it stands; at its right end it follows the run."""
+def slider(run: Run, newest: int) -> int:
+    """Draw the slider over the run's steps and return where it stands; at its right end it follows the run.
+
+    It ends at the `newest` keyframe of a run that has ended, and isn't drawn where that is the first one.
+    """
+    last = run.steps if widgets.to_come(run) else newest
+    if last == 0:
+        return 0
     return int(
         st.slider(
-            "Step", 0, run.steps, run.steps, step=queries.planned_stride(run), key=f"step.{run.steps}", bind=BIND, help=text_pseudo.STEP_HELP
+            "Step", 0, last, last, step=queries.planned_stride(run), format="%,d", key=f"step.{last}", bind=BIND, help=text_pseudo.STEP_HELP
         )
     )  # fmt: skip
 

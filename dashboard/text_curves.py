@@ -34,7 +34,6 @@ START_HELP = "Train the runs that are missing, one after the other, and go on wi
 PAUSE_HELP = "Each run at work saves a checkpoint; those that wait leave the queue. Go on takes all of it up again, also after a restart."
 AGAIN_HELP = "Train the failed runs once more, from their start."
 MEASURE_HELP = "Take a few real steps of each method now and reckon from them. It takes some seconds."
-MEASURED = "Measured with a few steps just now."
 UNKNOWN = "How long they take isn't known yet: nothing like it was trained on this machine."
 RECKONED = "partly reckoned from other runs by the images a step"
 ELSEWHERE = "Some of these runs are trained by another process (the command line): it goes on with its next run when one is paused here."

@@ -91,7 +91,7 @@ NEXT_TEXT = (
 NEXT_COUNT = "How many"
 NEXT_DIVERSE = "Different ones"
 NEXT_DIVERSE_HELP = (
-    "On: of the {times} times as many least certain ones, always the one farthest from those before it in the net's own features. "
+    "On: of up to {times} times as many that it isn't sure of, always the one farthest from those before it in the net's own features. "
     "Off: simply the least certain."
 )
 NEXT_ALT = "Unlabelled images that the run is not sure of, with its guesses: {guesses}"

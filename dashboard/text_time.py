@@ -13,7 +13,6 @@ EMPTY = "There is no run yet. The Train page starts one with a single click; its
 NO_KEYFRAME = (
     "This run has no keyframe, so there is nothing to travel through: the first is written when its training begins."
 )
-ONE_KEYFRAME = "This run has one keyframe so far; the slider can move once there are more."
 
 STEP = "Step"
 BUTTONS = {  # label, icon, help
@@ -58,7 +57,7 @@ ALT = {
     "histogram": "Histogram of the test images by confidence at the step shown, right and wrong ones",
     "ribbon": "Bars from keyframe to keyframe: the class that the model takes this image for, and its confidence",
 }
-NO_TEST = "No evaluation yet"
+NO_TEST = "Not evaluated at this step"
 SHEET = "The same eight {} images"  # unlabelled, or labelled where every image of the run has its label
 
 BIOGRAPHY = "Biography of an image"

@@ -24,6 +24,7 @@ from dashboard import (
     text,
     text_time,
     time_charts,
+    widgets,
 )
 from dashboard.biography import History
 from dashboard.image_strip import Cell, image_strip
@@ -76,7 +77,7 @@ def curves(run: Run, now: Snapshot, step: int, frame: Columns) -> None:
 
 
 def _chart(run: Run, kind: str, figure: charts.Figure, height: int = HEIGHT) -> None:
-    wait = text_time.NO_TEST if kind in ("confusion", "histogram") else "Nothing was measured yet"
+    wait = text_time.NO_TEST if kind in ("confusion", "histogram") else widgets.awaited(run, "Nothing was measured yet")
     live_chart(figure, key=f"time_{kind}", view=f"{run.id} {kind}", height=height, alt=text_time.ALT[kind], wait=wait)
 
 

@@ -15,7 +15,6 @@ import numpy as np
 Columns = dict[str, np.ndarray]
 Row = tuple[int, float, Mapping[str, float]]  # step, seconds, metrics
 LIMIT = 800
-PLACE = ("step", "seconds")
 
 
 @dataclass(frozen=True, eq=False)

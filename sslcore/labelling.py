@@ -3,7 +3,7 @@
 All of it asks the averaged (EMA) weights of the last checkpoint with the numbers behind every accuracy that is shown. What
 to label next are the images that it is least sure of, and among those a diverse sheet: each next one is the farthest from
 all before it in the net's own feature space (the greedy k-centre choice; T. F. Gonzalez, 1985). The least certain alone
-are often many times the same doubt.
+are often many times the same doubt; one that it is sure of is on the sheet only where there are not enough others.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ class Labeller:
         doubtful = np.argsort(answers.confidence, kind="stable")
         if not diverse:
             return answers.at(doubtful[:count].tolist())
-        doubtful = doubtful[: SHORTLIST * count]
+        unsure = int((answers.confidence < usual_threshold(self.config)).sum())
+        doubtful = doubtful[: min(SHORTLIST * count, max(count, unsure))]
         mean, std = self.predictor.mean, self.predictor.std
         raw = self.images.train_images[torch.from_numpy(answers.index[doubtful])]
         points = predict_features(self.model, raw, mean, std)

@@ -115,17 +115,25 @@ def _worth(points: Sequence[Point], plan: Plan) -> str:
     head = "".join(f"<th>{100 * goal:.0f} %</th>" for goal in GOALS)
     rows = ""
     for method in plan.methods:
-        cells = ""
-        for goal in GOALS:
-            reading = curve.needed(curve.of_method(points, method), goal)
-            cells += f"<td>{'-' if reading is None else f'{reading[0]} ({curve.between(reading[1], reading[2])})'}</td>"
+        mine = curve.of_method(points, method)
+        cells = "".join(f"<td>{esc(_needed(mine, goal))}</td>" for goal in GOALS)
         rows += f"<tr><th scope='row'>{esc(METHODS[method])}</th>{cells}</tr>"
     return (
         (f"<ul>{''.join(lines)}</ul>" if lines else "")
-        + "<p class='faint'>The smallest number of labels that reaches an accuracy; in brackets the curve one standard error "
-        "higher and lower. Accuracy is taken to be linear in the logarithm of the count between measured points; outside them nothing is claimed."
+        + "<p class='faint'>The smallest number of labels that reaches an accuracy; in brackets, with several seeds, the curve one standard "
+        "error higher and lower. Accuracy is taken to be linear in the logarithm of the count between measured points; outside them nothing "
+        "is claimed."
         f"</p><div class='wide'><table class='plain'><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
+
+
+def _needed(mine: Sequence[Point], goal: float) -> str:
+    reading = curve.needed(mine, goal)
+    if reading is None:
+        return "-"
+    best, fewest, most = reading
+    ends = curve.between(fewest, most)
+    return f"{best} ({ends})" if min(point.n for point in mine) > 1 and ends != str(best) else str(best)
 
 
 def _classes(root: Path, plan: Plan, grid: Sequence[Cell], found: Mapping[str, ev.Run]) -> str:

@@ -99,13 +99,6 @@ class Stay:
         return ev.FINISHED
 
 
-def train_run(store: Store, run_id: str, leave_now: threading.Event) -> str:
-    """Train a run in the calling thread, without a break, and return the state in which it is left; see `Stay`."""
-    state = Stay(store, run_id).advance(leave_now)
-    assert state is not None
-    return state
-
-
 @contextmanager
 def _enough_memory(config: cfg.RunConfig) -> Iterator[None]:
     """Turn what torch raises when the memory of the device is used up into a sentence that says what to lower."""

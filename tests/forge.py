@@ -16,7 +16,7 @@ import torch
 from sslcore import events as ev
 from sslcore import presets
 from sslcore.config import METHOD_NAMES
-from sslcore.session import train_run
+from sslcore.session import Stay
 from sslcore.store import Store, owner
 from sslcore.transfer import export_run
 
@@ -32,7 +32,7 @@ def train(store: Store, method: str, until: int | None = None, **settings: str) 
 
 def go_on(store: Store, run_id: str) -> str:
     store.move(run_id, ev.RUNNING, only_from=[*ev.RESUMABLE, ev.QUEUED], **owner())
-    state = train_run(store, run_id, threading.Event())
+    state = Stay(store, run_id).advance(threading.Event())
     store.move(run_id, state, only_from=[ev.RUNNING], until=None)
     return run_id
 

@@ -40,13 +40,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def record(case: str, store: Store) -> dict[str, np.ndarray]:
     """Train one case to its end, whatever that is; return its curves and how it ended."""
-    from sslcore.session import train_run
+    from sslcore.session import Stay
 
     method, settings = CASES[case]
     run_id = store.create(presets.build("digits-lesson", method, {"train.threads": 1, **settings}))
     store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED])
     try:
-        state = train_run(store, run_id, threading.Event())
+        state = Stay(store, run_id).advance(threading.Event())
     except ev.Diverged:
         state = ev.DIVERGED
     store.move(run_id, state, only_from=ev.ACTIVE)

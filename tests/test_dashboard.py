@@ -154,6 +154,14 @@ def test_a_diverged_run_has_a_short_loss_and_waits_for_nothing(store: Store) -> 
     assert waits == {"Nothing was measured"} and text.SHEET_WAIT not in words(at)
 
 
+@pytest.mark.parametrize(
+    "state", [ev.RUNNING, ev.PAUSED, ev.STOPPED, ev.INTERRUPTED, ev.FAILED, ev.DIVERGED, ev.FINISHED]
+)
+def test_settings_of_whatever_can_go_on_can_be_changed(store: Store, state: str) -> None:
+    fill(store, state, frames=False)
+    assert any(button.key == "apply" for button in page().button) == (state != ev.FINISHED)
+
+
 def test_start_trains_what_the_form_says_and_shows_it(store: Store) -> None:
     at = page(advanced="true")
     at.number_input(key="labels").set_value(20).run()

@@ -19,7 +19,7 @@ from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.config import METHOD_NAMES, ConfigError
 from sslcore.lab import Lab
-from sslcore.session import train_run
+from sslcore.session import Stay
 from sslcore.store import Store
 from sslcore.trainer import Trainer, choose_device
 from tests.test_cli import call as call
@@ -207,7 +207,7 @@ def test_best_on_validation_is_that_of_the_fork(lab: Lab) -> None:
 CHILD = """
 import os, signal, sys, threading
 from sslcore import recorder
-from sslcore.session import train_run
+from sslcore.session import Stay
 from sslcore.lab import Lab
 from sslcore.store import Store
 after = recorder.Recorder.after_step
@@ -221,7 +221,7 @@ Lab._work = lambda self: None
 store = Store(sys.argv[1])
 made = Lab(store).fork(sys.argv[2], 20, {"method.threshold": 0.1})
 store.move(made, "running", only_from=["queued"])
-train_run(store, made, threading.Event())
+Stay(store, made).advance(threading.Event())
 """
 
 
@@ -337,6 +337,6 @@ def test_a_run_of_an_older_version_is_forked_all_the_same(lab: Lab) -> None:
     checkpoint.save(path.parent, state, path.name)
     made = lab.store.create(cfg.from_dict(parent.config), state=ev.PAUSED)
     checkpoint.save(lab.store.folder(made), state, checkpoint.LAST)
-    assert train_run(lab.store, made, threading.Event()) == ev.FINISHED
+    assert Stay(lab.store, made).advance(threading.Event()) == ev.FINISHED
     for run_id in (made, followed(lab, lab.fork(parent.id, 20)).id):
         assert lab.store.run(run_id).summary["weights_sha256"] == parent.summary["weights_sha256"]

@@ -165,7 +165,7 @@ def test_what_cannot_be_is_named(changes: dict[str, float], words: str) -> None:
 
 def test_a_run_with_all_of_it(tmp_path: Path) -> None:
     """Foreign images count in no purity, and how many of them are kept is written down; the test set is that of six classes."""
-    from sslcore.session import train_run
+    from sslcore.session import Stay
 
     settings = {
         "data.foreign_classes": 4, "data.foreign_share": 0.3, "data.labeled_gamma": 5.0, "data.unlabeled_gamma": 3.0, "data.wrong_share": 0.1,
@@ -174,7 +174,7 @@ def test_a_run_with_all_of_it(tmp_path: Path) -> None:
     store = Store(tmp_path)
     run_id = store.create(presets.build("smoke", "flexmatch", settings))
     store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED])
-    assert train_run(store, run_id, threading.Event()) == ev.FINISHED
+    assert Stay(store, run_id).advance(threading.Event()) == ev.FINISHED
     points = store.points(run_id, ev.TRAIN)
     kept = points["train/foreign_kept"]
     assert kept[0] == 1.0 and ((kept >= 0) & (kept <= 1)).all()  # FlexMatch keeps everything at first

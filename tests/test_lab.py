@@ -20,7 +20,7 @@ from sslcore import events as ev
 from sslcore.config import METHOD_NAMES, ConfigError
 from sslcore.lab import Lab
 from sslcore.lab import lab as lab_of
-from sslcore.session import evaluate_run, train_run
+from sslcore.session import Stay, evaluate_run
 from sslcore.store import Store
 from sslcore.writer import Writer
 from tests.test_trainer import assert_same
@@ -223,7 +223,7 @@ def test_one_lab_a_folder_even_for_many_threads(tmp_path: Path) -> None:
 CHILD = """
 import os, signal, sys, threading
 from sslcore import presets, recorder
-from sslcore.session import train_run
+from sslcore.session import Stay
 from sslcore.store import Store
 after, save = recorder.Recorder.after_step, recorder.Recorder.save
 def patched(self):
@@ -238,7 +238,7 @@ store = Store(sys.argv[1])
 config = presets.build("smoke", sys.argv[2], {"train.steps": 41, "train.evals": 4, "train.threads": 2})
 run_id = store.create(config)
 store.move(run_id, "running", only_from=["queued"])
-train_run(store, run_id, threading.Event())
+Stay(store, run_id).advance(threading.Event())
 """
 
 
@@ -320,7 +320,7 @@ def test_a_deleted_run_is_not_an_error_for_its_thread(lab: Lab) -> None:
     lab.store.delete(run_id)
     assert lab.store.runs() == []
     with pytest.raises(ValueError, match="no run is called"):
-        train_run(lab.store, run_id, threading.Event())
+        Stay(lab.store, run_id).advance(threading.Event())
 
 
 def test_of_two_pasts_the_later_one_acts_again() -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sslcore import checkpoint, data
+from sslcore import checkpoint, data, labelling
 from sslcore.__main__ import main
 from sslcore.config import DataConfig
 from sslcore.labelling import Labeller, farthest_first
@@ -178,7 +178,7 @@ def test_a_class_that_is_a_formula_is_no_formula_in_the_file(
 
 
 def test_what_to_label_next_is_the_least_certain_and_unlabelled(
-    made: Made, digits: str, capsys: Any, tmp_path: Path
+    made: Made, digits: str, capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = Store(made.root).folder(digits) / checkpoint.LAST
     labeller = Labeller(path)
@@ -188,8 +188,12 @@ def test_what_to_label_next_is_the_least_certain_and_unlabelled(
     plain = labeller.to_label(10, diverse=False)
     np.testing.assert_allclose(plain.confidence, [c for c, _ in ranked[:10]], rtol=1e-5)
     diverse = labeller.to_label(10)
-    shortlist = {i for _, i in ranked[:80]}
+    shortlist = {i for c, i in ranked[:80] if c < 0.95}
     assert len(set(diverse.index.tolist())) == 10 and set(diverse.index.tolist()) <= shortlist
+    monkeypatch.setattr(labelling, "usual_threshold", lambda config: float(ranked[15][0]))  # 15 below it
+    assert set(labeller.to_label(10).index.tolist()) <= {i for _, i in ranked[:15]}, "never one that it is sure of"
+    assert set(labeller.to_label(16).index.tolist()) == {i for _, i in ranked[:16]}, "where there are not enough others"
+    monkeypatch.undo()
     assert diverse.index[0] == plain.index[0] and set(diverse.index.tolist()) != set(plain.index.tolist())
     out = tmp_path / "next.csv"
     status, said, _ = made.call(capsys, "to-label", digits, "--count", "10", "--out", str(out), "--json")

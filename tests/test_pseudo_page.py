@@ -21,7 +21,7 @@ from sslcore import events as ev
 from sslcore.config import METHOD_NAMES
 from sslcore.data import shapes
 from sslcore.lab import Lab
-from sslcore.session import train_run
+from sslcore.session import Stay
 from sslcore.store import Store
 from tests.fill_store import CLASSES, PROBES, fill
 from tests.test_dashboard import APP, STATES, words
@@ -248,7 +248,7 @@ def test_a_run_of_a_hundred_classes_fits(store: Store) -> None:
 def test_any_image_of_the_pool_at_a_kept_checkpoint(store: Store) -> None:
     run_id = store.create(presets.build("smoke", "fixmatch", {"train.threads": 1}))
     store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED])
-    train_run(store, run_id, threading.Event())
+    Stay(store, run_id).advance(threading.Event())
     store.move(run_id, ev.FINISHED, only_from=ev.ACTIVE)
     at = page(source=text_pseudo.SOURCES["pool"])
     total = store.run(run_id).summary["num_unlabeled"]
@@ -277,7 +277,7 @@ def test_a_run_with_every_label_has_a_probe_of_labelled_images(store: Store, mon
     small = {"data.labels": 20, "train.steps": 2, "train.evals": 1, "model.width": 8}
     run_id = store.create(presets.build("shapes-lesson", "supervised", small))
     store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED])
-    assert train_run(store, run_id, threading.Event()) == ev.FINISHED
+    assert Stay(store, run_id).advance(threading.Event()) == ev.FINISHED
     store.move(run_id, ev.FINISHED, only_from=ev.ACTIVE)
     assert store.run(run_id).summary["num_unlabeled"] == 0
     assert len(keyframes.load(store.folder(run_id), 2)["weak_probs"]) == 20
@@ -313,3 +313,13 @@ def test_typed_names_are_only_text(store: Store) -> None:
     ours = re.sub(r"\$z\$|\$\\mathbf\{[-\d.]+\}\$", "", words(at))  # formulas of the page itself
     assert "<b>" not in ours and "](" not in ours and "$" not in ours.replace("\\$", "")
     assert not at.exception
+
+
+def test_the_slider_of_a_run_that_has_ended_stops_at_its_newest_keyframe(store: Store) -> None:
+    run_id = fill(store, ev.STOPPED, points=20)
+    assert page(run=run_id).slider(key="step.40").max == 40
+    paused = fill(store, ev.PAUSED, points=20)
+    assert page(run=paused).slider(key="step.80").max == 80
+    begun = fill(store, ev.FAILED, points=0)
+    at = page(run=begun)
+    assert not any(slider.label == "Step" for slider in at.slider) and not at.exception

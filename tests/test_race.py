@@ -13,7 +13,7 @@ from sslcore import checkpoint, keyframes, presets
 from sslcore import events as ev
 from sslcore.config import METHOD_NAMES, RunConfig
 from sslcore.lab import TURN, Lab
-from sslcore.session import train_run
+from sslcore.session import Stay
 from sslcore.store import Store, StoreError
 from tests.test_trainer import assert_same
 
@@ -48,7 +48,7 @@ def test_each_run_of_a_race_equals_the_same_run_alone_bit_for_bit(lab: Lab, tmp_
     alone = Store(tmp_path / "alone")
     for run, each in zip(runs, configs, strict=True):
         twin = alone.create(each)
-        train_run(alone, twin, threading.Event())
+        Stay(alone, twin).advance(threading.Event())
         assert_same(
             *(checkpoint.load(store.folder(one) / checkpoint.LAST) for store, one in ((lab.store, run), (alone, twin))), but=("/seconds",)
         )  # fmt: skip

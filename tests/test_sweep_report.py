@@ -17,6 +17,7 @@ from dashboard import queries
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore import keyframes, per_class, presets, published, recordings, report_sweep, sweep, sweep_plans
+from sslcore.curve import Point
 from sslcore.lab import Lab
 from sslcore.store import Store
 from sslcore.sweep import Plan
@@ -169,3 +170,12 @@ def test_plans_are_kept_newest_first_and_a_wider_one_takes_the_place_of_the_narr
     (tmp_path / "sweeps" / "bad.json").write_text('{"preset": "gone"}')
     assert sweep_plans.kept(tmp_path) == [other, wider]
     assert sweep_plans.kept(tmp_path / "nothing") == []
+
+
+def test_one_seed_tells_no_doubt_about_the_smallest_count() -> None:
+    seeds = {
+        n: [Point("fixmatch", 10, (0.6, 0.7)[:n], 1.0), Point("fixmatch", 40, (0.9, 1.0)[:n], 1.0)] for n in (1, 2)
+    }
+    assert report_sweep._needed(seeds[1], 0.75) == "20", "half of the way from 10 to 40, by its logarithm"
+    assert report_sweep._needed(seeds[2], 0.75) == "16 (13 to 20)", "0.65 and 0.95, each with an error of 0.05"
+    assert report_sweep._needed(seeds[2], 0.3) == "at most 10" and report_sweep._needed([], 0.3) == "-"

@@ -16,7 +16,7 @@ from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.config import ConfigError
 from sslcore.host_copy import HostCopy
-from sslcore.session import train_run
+from sslcore.session import Stay
 from sslcore.store import Store
 
 SETTINGS = {"train.steps": 12, "train.evals": 3, "train.tensorboard": True}
@@ -35,7 +35,7 @@ def new_run(store: Store, until: int | None = None, **settings: Any) -> str:
 
 def go_on(store: Store, run_id: str, state: str, until: int | None = None) -> None:
     store.move(run_id, ev.RUNNING, only_from=[state], until=until)
-    store.move(run_id, train_run(store, run_id, threading.Event()), only_from=ev.ACTIVE, until=None)
+    store.move(run_id, Stay(store, run_id).advance(threading.Event()), only_from=ev.ACTIVE, until=None)
 
 
 def files(store: Store, run_id: str) -> list[Path]:

@@ -20,7 +20,7 @@ from sslcore.methods.base import Batch, Mix
 from sslcore.methods.fixmatch import FixMatch
 from sslcore.methods.flexmatch import FlexMatch
 from sslcore.methods.mixmatch import MixMatch, sharpen
-from sslcore.session import train_run
+from sslcore.session import Stay
 from sslcore.store import Store
 from tests.test_methods import C, Linear
 
@@ -128,7 +128,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     import threading
 
     lab.store.move(run_id, "running", only_from=["queued"])
-    train_run(lab.store, run_id, threading.Event())
+    Stay(lab.store, run_id).advance(threading.Event())
     lab.close()
     return lab.store.folder(run_id), request.param
 

@@ -21,7 +21,7 @@ def exhibit(run_id: str, state: str, which: str) -> None:
     if not steps:
         st.info(text_pseudo.NO_FRAMES[state in (QUEUED, *ACTIVE)], icon=":material/hourglass_empty:")
         return
-    wanted = pseudo_steps.slider(run)
+    wanted = pseudo_steps.slider(run, steps[-1])
     {"xray": xray_panel.draw, "sandbox": sandbox_panel.draw}[which](run, steps, wanted)
 
 

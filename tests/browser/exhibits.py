@@ -27,7 +27,7 @@ from websockets.sync.client import connect
 from sslcore import events as ev
 from sslcore import keyframes, presets
 from sslcore.probe import Probe
-from sslcore.session import train_run
+from sslcore.session import Stay
 from sslcore.store import Store
 from tests.browser.serving import UNWATCHED, Server, serving
 from tests.browser.watchers import resident
@@ -104,7 +104,7 @@ def train(store: Store, preset: str, steps: int | None) -> tuple[str, float, int
     Probe.frame = _clocked(frame, spent)  # type: ignore[method-assign]
     keyframes.write = _clocked(write, spent)
     try:
-        state = train_run(store, run_id, threading.Event())
+        state = Stay(store, run_id).advance(threading.Event())
     finally:
         Probe.frame, keyframes.write = frame, write  # type: ignore[method-assign]
     store.move(run_id, state, only_from=ev.ACTIVE)

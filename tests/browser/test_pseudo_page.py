@@ -11,7 +11,7 @@ import pytest
 
 from sslcore import events as ev
 from sslcore import presets
-from sslcore.session import train_run
+from sslcore.session import Stay
 from sslcore.store import Store
 from tests.browser.test_train_page import until
 
@@ -29,7 +29,7 @@ def train(store: Store, method: str, steps: int = 30) -> str:
     """A real finished run of a second."""
     run_id = store.create(presets.build("smoke", method, {"train.threads": 1, "train.steps": steps}))
     store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED])
-    train_run(store, run_id, threading.Event())
+    Stay(store, run_id).advance(threading.Event())
     store.move(run_id, ev.FINISHED, only_from=ev.ACTIVE)
     return run_id
 
@@ -155,7 +155,7 @@ def test_it_follows_a_run_that_trains(tab: Tab, url: str, store: Store) -> None:
     run_id = store.create(config)
     store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED])
     leave = threading.Event()
-    thread = threading.Thread(target=train_run, args=(store, run_id, leave), daemon=True)
+    thread = threading.Thread(target=lambda: Stay(store, run_id).advance(leave), daemon=True)
     thread.start()
     try:
         page = open_page(tab, url)

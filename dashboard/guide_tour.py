@@ -5,6 +5,8 @@ The session keeps these and the run that is looked at, since Streamlit empties t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from dashboard import guide, queries
@@ -15,7 +17,7 @@ NEWEST = 20  # runs whose events are looked through
 TICK = 2.0  # seconds between two looks at whether a step is done
 RUN = "run"  # in the address and in the session: the run that was looked at last
 OF_A_RUN = ("train", "pseudo", "time")  # pages that show one
-DEEDS = "deeds"  # in the session: names of what was done, as in `guide`
+DEEDS = "deeds"  # in the session: names of what was done, as in `guide`, and of the steps that were
 PARTS = {  # part -> what CSS calls it
     "controls": "[data-testid=stSidebar], [data-testid=stSidebarCollapsedControl], [data-testid=stExpandSidebarButton]",
     "toolbar": ".st-key-toolbar",
@@ -45,8 +47,7 @@ def enter(url_path: str) -> None:
     with st.container():
         if current() and name != "guide":
             number = int(state[TOUR])
-            done = STEPS[number - 1].done(seen())
-            st.fragment(_line, run_every=None if done else TICK)(number)
+            st.fragment(_line, run_every=None if done([STEPS[number - 1]])[0] else TICK)(number)
 
 
 def hidden() -> frozenset[str]:
@@ -76,11 +77,16 @@ def leave() -> None:
     st.query_params.pop(TOUR, None)
 
 
-def seen() -> Seen:
-    """What has been done so far: by anybody in this folder of runs, and in this tab."""
-    runs = queries.runs()
+def done(steps: Sequence[Step]) -> list[bool]:
+    """Which steps are done, by anybody in this folder of runs or in this tab; what was done once stays done in this tab."""
+    runs, deeds = queries.runs(), st.session_state.get(DEEDS, frozenset())
     events = {run.id: queries.store().events(run.id) for run in runs[:NEWEST]}
-    return Seen(runs, events, st.session_state.get(DEEDS, frozenset()))
+    now = Seen(runs, events, deeds)
+    found = [step.id in deeds or step.done(now) for step in steps]
+    for step, ok in zip(steps, found, strict=True):
+        if ok:
+            note(step.id)
+    return found
 
 
 def note(deed: str) -> None:
@@ -102,12 +108,12 @@ def link(step: Step, number: int) -> None:
 def _line(number: int) -> None:
     """One slim line: where the tour is, whether the step is done, and the way back."""
     step = STEPS[number - 1]
-    done = step.done(seen())
+    (is_done,) = done([step])
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="tour_line"):
         st.markdown(f"**Guide, step {number} of {len(STEPS)}:** {step.do}", width="content")
-        if done:
+        if is_done:
             st.badge(words.DONE, icon=":material/check:", color="green")
         st.page_link(
             PAGES["guide"][1], label="Back to the Guide", icon=":material/school:", width="content",
-            query_params={TOUR: str(min(number + 1, len(STEPS)) if done else number)},
+            query_params={TOUR: str(min(number + 1, len(STEPS)) if is_done else number)},
         )  # fmt: skip

@@ -12,14 +12,17 @@ from streamlit.errors import StreamlitAPIException
 
 from dashboard import queries, text, theme
 from sslcore.events import ACTIVE, PAUSED, QUEUED, Run
+from sslcore.presets import PRESETS
 from sslcore.store import StoreError
 
 
 def title(run: Run) -> str:
-    """Name of a run in plain words: "FlexMatch · Digits · 40 labels"; a name that somebody gave it comes first."""
+    """Name of a run in plain words: "FlexMatch · Digits · 40 labels", and what is broken on purpose; a name that somebody gave it comes first."""
     plain = (
         f"{text.METHODS.get(run.method, run.method)} · {text.data_name(run.data)} · {text.plural(run.labels, 'label')}"
     )
+    preset = PRESETS.get(run.preset)
+    plain += f" · {preset.title}" if preset and preset.breaks else ""
     return plain if run.name == run.id else f"{text.shorten(run.name)} · {plain}"
 
 

@@ -139,6 +139,17 @@ def test_a_run_with_wrong_labels_or_a_fault_is_not_sound(store: Store) -> None:
     )
 
 
+def test_a_step_that_was_done_stays_done_in_its_tab(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store, ev.FINISHED)
+    at = page()
+    told = at.get("progress")[0].proto.text
+    assert told.startswith("1 of"), told
+    monkeypatch.setattr(queries, "runs", list)  # its run was deleted, or there are more than are looked through
+    at.run()
+    assert at.get("progress")[0].proto.text == told
+    assert page().get("progress")[0].proto.text.startswith("0 of"), "another tab sees what is there now"
+
+
 @pytest.mark.parametrize("id", ["views", "xray", "time", "images"])
 def test_to_look_at_a_page_is_not_to_do_its_step(store: Store, id: str) -> None:
     fill(store, ev.FINISHED)

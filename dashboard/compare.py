@@ -17,10 +17,11 @@ from dashboard import figures, text, theme
 from sslcore import config as cfg
 from sslcore import presets
 from sslcore.config import ConfigError
-from sslcore.events import Run
+from sslcore.events import DIVERGED, FAILED, INTERRUPTED, STOPPED, Run
 
 MOST = 10  # runs drawn at once: as many as there are colours
 BUDGET = 3200  # points of all runs in one chart
+CUT_SHORT = (STOPPED, INTERRUPTED, FAILED, DIVERGED)
 AXES = {"step": "Steps", "seconds": "Seconds", "images": "Images"}
 AXIS_TITLES = {"step": "step", "seconds": "seconds of training", "images": "images (views that passed the net)"}
 METRICS = {  # name in the store -> what a person reads; others are shown by their name
@@ -160,13 +161,17 @@ def is_share(metric: str) -> bool:
 
 
 def axis_end(runs: Sequence[Run], axis: str) -> float:
-    """Right end of the axis: whole runs, of long young ones the part they have reached; it moves in few, large strides."""
+    """Right end of the axis: whole runs, of long young ones and of those that were cut short the part they have reached.
+
+    It moves in few, large strides.
+    """
     if not runs:
         return 1.0
     if axis == "seconds":
         return figures.nice(max(run.seconds for run in runs))
     each = {run.id: float(run.summary.get("images_per_step") or 1.0) if axis == "images" else 1.0 for run in runs}
-    return max(figures.frame(run.steps, run.step) * each[run.id] for run in runs)
+    whole = {run.id: figures.nice(run.step) if run.state in CUT_SHORT else run.steps for run in runs}
+    return max(figures.frame(int(whole[run.id]), run.step) * each[run.id] for run in runs)
 
 
 def metric_name(metric: str) -> str:

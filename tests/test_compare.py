@@ -129,6 +129,9 @@ def test_the_axis_holds_every_run_and_moves_in_few_strides(store: Store) -> None
     assert compare.axis_end([run], "images") == 80 * run.summary["images_per_step"]
     assert compare.axis_end([run, long], "seconds") == 40.0
     assert compare.axis_end([], "step") == 1.0
+    for state, end in ((ev.FAILED, 3.0), (ev.STOPPED, 3.0), (ev.PAUSED, 900.0), (ev.RUNNING, 900.0)):
+        short = dataclasses.replace(run, steps=900, step=3, state=state)
+        assert compare.axis_end([short], "step") == end, "what will never come needs no room"
 
 
 def test_only_the_settings_that_differ_are_marked_and_in_the_order_of_the_config(store: Store) -> None:

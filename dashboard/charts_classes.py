@@ -5,6 +5,8 @@ With more than ten classes the lowest and the highest few are drawn, or those th
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +18,8 @@ from dashboard.text import plotly_safe, plural, shorten
 
 MOST_CLASSES = 10
 NAME = 14  # letters of a class name in a legend or at an axis
+LETTER, SYMBOL, ROW = 5.5, 40, 17  # pixels of a legend: a letter, the line before a name, a row
+PHONE = 255  # pixels that a chart is wide on a phone
 MOST_NUMBERS = 15  # classes up to which the cells of a confusion matrix hold their numbers
 BELOW = 8  # letters of one below a confusion matrix, where names stand upright
 FULL = 0.75  # share of a row above which a cell's number is white
@@ -26,14 +30,19 @@ def thresholds(
     *, marks: Marks = (), chosen: Sequence[int] = (),
 ) -> Figure:  # fmt: skip
     """Draw each class's threshold over time: at (n,) steps, values (n, C). Of many classes the lowest and highest few."""
-    traces = []
-    for c in pick_classes(values[-1] if len(values) else np.zeros(0), chosen=chosen):
+    traces, short = [], short_names(names)
+    shown = pick_classes(values[-1] if len(values) else np.zeros(0), chosen=chosen)
+    for c in shown:
         style = {"color": theme.class_color(c), "dash": theme.class_dash(c), "width": WIDTH - 0.5}
-        traces.append(trace(at, values[:, c], short_name(names[c]), style, ".2f"))
+        traces.append(trace(at, values[:, c], short[c], style, ".2f"))
     figure = over_steps(traces, {"step": at}, steps, {"range": [0, 1.03], "tickformat": ".1f", "nticks": 6}, marks)
-    # Five a row in boxes of one width: ten names take two rows, never a scroll bar.
-    figure["layout"]["legend"] |= {"entrywidth": 0.18, "entrywidthmode": "fraction", "tracegroupgap": 0}
-    figure["layout"]["margin"] |= {"t": 62}
+    # Boxes of one width, as wide as the longest name; above the plot stands room for all rows, on a phone too: never a scroll bar.
+    wide = LETTER * max((len(short[c]) for c in shown), default=1)
+    rows = math.ceil(len(shown) / max(PHONE // (wide + SYMBOL), 1))
+    figure["layout"]["legend"] |= {
+        "entrywidth": wide, "entrywidthmode": "pixels", "tracegroupgap": 0, "font": {"size": 11}
+    }  # fmt: skip
+    figure["layout"]["margin"] |= {"t": max(36, 14 + ROW * rows)}
     figure["layout"]["shapes"] += [rule(y=tau)]
     figure["layout"]["annotations"] += [
         note(f"\u03c4 = {tau:g}", x=0.99, xref="paper", xanchor="right", y=tau, yanchor="bottom")
@@ -45,8 +54,8 @@ def lanes(
     threshold: np.ndarray, count: np.ndarray, names: Sequence[str], tau: float, *, chosen: Sequence[int] = ()
 ) -> Figure:
     """Draw the present thresholds (C,) as bars; count (C + 1,): learning status sigma_c, the last is `unused`; may be empty."""
-    shown = pick_classes(threshold, chosen=chosen)
-    label = [short_name(names[c]) for c in shown]
+    shown, short = pick_classes(threshold, chosen=chosen), short_names(names)
+    label = [short[c] for c in shown]
     bar: dict[str, Any] = {
         "type": "bar", "orientation": "h", "y": label, "x": typed(threshold[shown]), "name": "threshold",
         "marker": {"color": [theme.class_color(c) for c in shown]}, "hovertemplate": "%{y}: threshold %{x:.3f}<extra></extra>",
@@ -75,10 +84,10 @@ def lanes(
 
 def pseudo_counts(count: np.ndarray, names: Sequence[str], *, chosen: Sequence[int] = ()) -> Figure:
     """Draw the share of each class among the kept pseudo-labels, from their number by class (C,)."""
-    shown = pick_classes(count, chosen=chosen)
+    shown, short = pick_classes(count, chosen=chosen), short_names(names)
     share = count / max(float(count.sum()), 1.0)
     bar = {
-        "type": "bar", "x": [short_name(names[c]) for c in shown], "y": typed(share[shown]), "customdata": typed(count[shown]), "name": "share",
+        "type": "bar", "x": [short[c] for c in shown], "y": typed(share[shown]), "customdata": typed(count[shown]), "name": "share",
         "marker": {"color": [theme.class_color(c) for c in shown]}, "hovertemplate": "%{x}: %{y:.1%} (%{customdata:,d})<extra></extra>",
     }  # fmt: skip
     even = 1 / max(len(count), 1)
@@ -95,9 +104,9 @@ def pseudo_counts(count: np.ndarray, names: Sequence[str], *, chosen: Sequence[i
 
 def recalls(recall: np.ndarray, names: Sequence[str], *, chosen: Sequence[int] = ()) -> Figure:
     """Draw the recall of each class (C,), NaN where it has no images, and their mean, the balanced accuracy, as a line."""
-    shown = pick_classes(recall, chosen=chosen)
+    shown, short = pick_classes(recall, chosen=chosen), short_names(names)
     bar = {
-        "type": "bar", "x": [short_name(names[c]) for c in shown], "y": typed(recall[shown]), "name": "recall",
+        "type": "bar", "x": [short[c] for c in shown], "y": typed(recall[shown]), "name": "recall",
         "marker": {"color": [theme.class_color(c) for c in shown]}, "hovertemplate": "%{x}: %{y:.1%} found<extra></extra>",
     }  # fmt: skip
     figure = new([bar] if shown else [])
@@ -118,7 +127,7 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     """Draw a confusion matrix, counts (C, C) [truth, prediction]: colour is the share of the row, the cells hold both up to 15 classes."""
     classes = len(counts)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axis = [short_name(name) for name in names[:classes]]
+    axis = short_names(names[:classes])
     grid: dict[str, Any] = {
         "type": "heatmap", "x": list(range(classes)), "y": list(range(classes)), "z": _rounded(share), "customdata": counts.tolist(), "zmin": 0, "zmax": 1,
         "colorscale": [[0, "rgba(71,97,228,0)"], [0.02, "rgba(71,97,228,.16)"], [1, "rgba(71,97,228,.9)"]], "showscale": False,
@@ -171,8 +180,12 @@ def pick_classes(values: np.ndarray, most: int = MOST_CLASSES, chosen: Sequence[
     return sorted(np.concatenate([order[: most // 2], order[-(most - most // 2) :]]).tolist())
 
 
-def short_name(name: str) -> str:
-    return plotly_safe(shorten(name, NAME))
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return names short enough for an axis; those that would then look alike begin with the number of their class."""
+    short = [shorten(name, NAME) for name in names]
+    twice = {name for name, count in Counter(short).items() if count > 1}
+    told = [f"{c}: {shorten(name, NAME - 4)}" if name in twice else name for c, name in enumerate(short)]
+    return [plotly_safe(name) for name in told]
 
 
 def _stride(top: float, even: float) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dashboard import theme
-from dashboard.charts_classes import short_name
+from dashboard.charts_classes import short_names
 from dashboard.figures import Figure, new, note, typed
 from dashboard.images import as_picture
 
@@ -29,7 +29,7 @@ def sharpening(
     """
     before: dict[str, list[Any]] = {"x": [], "y": [], "customdata": [], "color": []}
     after: dict[str, list[Any]] = {"x": [], "y": []}
-    pictures, notes, place = [], [], 0.0
+    pictures, notes, place, short = [], [], 0.0, short_names(names)
     for i in order[:IMAGES]:
         mean, guess = frame["view_probs"][i].mean(axis=0), frame["guess"][i]
         shown = np.sort(np.argsort(-mean, kind="stable")[:BARS])
@@ -39,12 +39,12 @@ def sharpening(
         before["x"] += at.tolist()
         before["y"] += mean[shown].tolist()
         before["color"] += [theme.class_color(int(c)) for c in shown]
-        before["customdata"] += [[short_name(names[int(c)]), float(mean[c]), float(guess[c])] for c in shown]
+        before["customdata"] += [[short[int(c)], float(mean[c]), float(guess[c])] for c in shown]
         after["x"] += at.tolist()
         after["y"] += guess[shown].tolist()
         pictures.append(_picture(frame["weak_images"][i], middle, len(shown)))
         top = float(max(mean[best], guess[best] if sharpened else 0.0))
-        notes.append(note(short_name(names[best]), x=float(at[list(shown).index(best)]), y=top, yanchor="bottom"))
+        notes.append(note(short[best], x=float(at[list(shown).index(best)]), y=top, yanchor="bottom"))
         # One above the other: six stand side by side on a phone.
         words = f"{entropy(mean):.2f}" + (f"<br>\u2192 {entropy(guess):.2f}" if sharpened else "")
         notes.append(note(words, x=middle, y=1.36, yanchor="top"))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dashboard import figures, theme
-from dashboard.charts_classes import pick_classes, short_name
+from dashboard.charts_classes import pick_classes, short_names
 from dashboard.figures import Figure, typed
 
 FAINT = 0.4  # strength of what is not kept
@@ -52,8 +52,8 @@ def histogram(counts: np.ndarray, tau: float | None) -> Figure:
 
 def classes(by_class: np.ndarray, thresholds: np.ndarray, names: Sequence[str]) -> Figure:
     """Draw for each class the shares of its guesses, by_class (C, 4), and its threshold (C,); of many the lowest and highest few."""
-    shown = pick_classes(thresholds)
-    label = [short_name(names[c]) for c in shown]
+    shown, short = pick_classes(thresholds), short_names(names)
+    label = [short[c] for c in shown]
     total = np.maximum(by_class.sum(axis=1, keepdims=True), 1)
     traces = []
     for k in range(len(STACK)):

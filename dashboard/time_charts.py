@@ -11,7 +11,7 @@ import numpy as np
 
 from dashboard import theme
 from dashboard.biography import Biography
-from dashboard.charts_classes import short_name
+from dashboard.charts_classes import short_names
 from dashboard.figures import Figure, new, note, rule, trace, typed
 from dashboard.text import plotly_safe
 
@@ -67,6 +67,7 @@ def ribbon(life: Biography, names: Sequence[str], steps: int) -> Figure:
     spans = _spans(life.steps)
     end = max(float(life.steps[-1] + spans[-1]), 1.0)
     traces: list[Figure] = []
+    short = short_names(names)
     for c in dict.fromkeys(life.guess.tolist()):
         mine = life.guess == c
         about = [
@@ -79,7 +80,7 @@ def ribbon(life: Biography, names: Sequence[str], steps: int) -> Figure:
         }  # fmt: skip
         traces.append(
             {
-                "type": "bar", "name": f"guess {short_name(names[c])}", "x": typed(life.steps[mine]), "offset": 0, "y": typed(life.confidence[mine]),
+                "type": "bar", "name": f"guess {short[c]}", "x": typed(life.steps[mine]), "offset": 0, "y": typed(life.confidence[mine]),
                 "width": spans[mine].tolist(), "marker": marker, "text": about, "textposition": "none", "hovertemplate": "step %{x:,d}: %{text}<extra></extra>",
             }
         )  # fmt: skip
@@ -95,7 +96,7 @@ def ribbon(life: Biography, names: Sequence[str], steps: int) -> Figure:
         "xaxis": {"range": [0, end], "title": {"text": "step"}, "showgrid": False, "tickformat": "~s" if steps > 9999 else "d", **ticks},
         "yaxis": {"tickformat": ".0%", "range": [0, 1.13], "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True},
         "annotations": [
-            note(short_name(names[c]), x=(left + right) / 2, y=1.01, yanchor="bottom")
+            note(short[c], x=(left + right) / 2, y=1.01, yanchor="bottom")
             for c, left, right in stretches(life, end)
             if right - left >= WIDE * end
         ],

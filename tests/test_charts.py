@@ -149,6 +149,16 @@ def test_of_many_classes_the_lowest_and_highest_are_drawn() -> None:
     assert len(charts.thresholds(STEPS[:1], values[None], [str(c) for c in range(100)], 100, 0.9)["data"]) == 10
 
 
+def test_long_names_are_told_apart_and_every_row_of_the_legend_has_its_place() -> None:
+    names = [f"class number {c} of a long list" for c in range(9)] + ["<b>"]
+    short = charts_classes.short_names(names)
+    assert short[:2] == ["0: clas… list", "1: clas… list"] and short[9] == "&lt;b&gt;" and len(set(short)) == 10
+    bars = charts_classes.recalls(np.linspace(0, 1, 10), names)["data"][0]
+    assert bars["x"] == short, "bars of one name would lie on each other"
+    margins = [charts.thresholds(STEPS, LEVELS, each, 100, 0.95)["layout"]["margin"]["t"] for each in (NAMES, names)]
+    assert margins == [48, 99], "two rows of five on a phone, and five of two"
+
+
 def test_learning_status_follows_flexmatch_with_its_warm_up() -> None:
     """beta_c = sigma_c / max(max sigma, unused), arXiv:2110.08263 Eq. 11."""
     bar = charts.lanes(np.full(2, 0.5), np.array([10.0, 20.0, 80.0]), ["a", "b"], 0.95)["data"][0]

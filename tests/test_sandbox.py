@@ -154,7 +154,7 @@ def test_the_charts_show_every_image_once() -> None:
     hatched = [trace["name"] for trace in figure["data"] if "pattern" in trace["marker"]]
     assert hatched == ["kept, wrong", "not kept, wrong"], "right and wrong must not differ in colour alone"
     assert figure["layout"]["shapes"][0]["x0"] == 0.7
-    bars = sandbox_charts.classes(sandbox.outcome(p, thresholds).by_class, thresholds, ["<b>"] * C)
+    bars = sandbox_charts.classes(sandbox.outcome(p, thresholds).by_class, thresholds, ["<b>", *"cdefghijk"][:C])
     assert bars["data"][0]["y"][0] == "&lt;b&gt;"
     many = sandbox_charts.classes(np.ones((100, 4), int), np.linspace(0, 1, 100), [str(c) for c in range(100)])
     assert len(many["data"][0]["y"]) == 10

@@ -21,7 +21,7 @@ NAME = 14  # letters of a class name in a legend or at an axis
 LETTER, SYMBOL, ROW = 5.5, 40, 17  # pixels of a legend: a letter, the line before a name, a row
 PHONE = 255  # pixels that a chart is wide on a phone
 MOST_NUMBERS = 15  # classes up to which the cells of a confusion matrix hold their numbers
-BELOW = 8  # letters of one below a confusion matrix, where names stand upright
+BELOW = 10  # letters of one below a confusion matrix, where names stand upright
 FULL = 0.75  # share of a row above which a cell's number is white
 
 
@@ -94,7 +94,7 @@ def pseudo_counts(count: np.ndarray, names: Sequence[str], *, chosen: Sequence[i
     top = max(2 * even, 1.2 * float(share.max())) if len(share) else 1.0
     figure = new([bar] if shown else [])
     figure["layout"] |= {
-        "xaxis": {"type": "category", "showgrid": False, "fixedrange": True, "title": {"text": "class"}, "dtick": 1},
+        "xaxis": _classes_below(shown, short),
         "yaxis": {"tickformat": ".0%" if top > 0.05 else ".1%", "range": [0, _stride(top, even)], "fixedrange": True, "nticks": 6},
         "bargap": 0.28, "showlegend": False, "hovermode": "closest", "shapes": [rule(y=even)], "margin": {"l": 58, "r": 46, "t": 22, "b": 50},
         "annotations": [note("even", x=1.01, xref="paper", xanchor="left", y=even, yanchor="middle")],
@@ -111,7 +111,7 @@ def recalls(recall: np.ndarray, names: Sequence[str], *, chosen: Sequence[int] =
     }  # fmt: skip
     figure = new([bar] if shown else [])
     figure["layout"] |= {
-        "xaxis": {"type": "category", "showgrid": False, "fixedrange": True, "title": {"text": "class"}, "dtick": 1},
+        "xaxis": _classes_below(shown, short),
         "yaxis": {"tickformat": ".0%", "range": [0, 1.03], "fixedrange": True, "nticks": 6},
         "bargap": 0.28, "showlegend": False, "hovermode": "closest", "margin": {"l": 58, "r": 54, "t": 22, "b": 50},
     }  # fmt: skip
@@ -127,7 +127,7 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     """Draw a confusion matrix, counts (C, C) [truth, prediction]: colour is the share of the row, the cells hold both up to 15 classes."""
     classes = len(counts)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axis = short_names(names[:classes])
+    axis, below = short_names(names[:classes]), short_names(names[:classes], BELOW)
     grid: dict[str, Any] = {
         "type": "heatmap", "x": list(range(classes)), "y": list(range(classes)), "z": _rounded(share), "customdata": counts.tolist(), "zmin": 0, "zmax": 1,
         "colorscale": [[0, "rgba(71,97,228,0)"], [0.02, "rgba(71,97,228,.16)"], [1, "rgba(71,97,228,.9)"]], "showscale": False,
@@ -151,7 +151,7 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     }
     figure["layout"] |= {
         "xaxis": {
-            **ticks, "ticktext": [plotly_safe(shorten(names[c], BELOW)) for c in at], "title": {"text": "prediction"},
+            **ticks, "ticktext": [below[c] for c in at], "title": {"text": "prediction"},
             "range": [-0.5, classes - 0.5], "automargin": True,
         },
         "yaxis": {**ticks, "ticktext": [axis[c] for c in at], "title": {"text": "truth"}, "range": [classes - 0.5, -0.5], "automargin": True},
@@ -180,12 +180,19 @@ def pick_classes(values: np.ndarray, most: int = MOST_CLASSES, chosen: Sequence[
     return sorted(np.concatenate([order[: most // 2], order[-(most - most // 2) :]]).tolist())
 
 
-def short_names(names: Sequence[str]) -> list[str]:
+def short_names(names: Sequence[str], most: int = NAME) -> list[str]:
     """Return names short enough for an axis; those that would then look alike begin with the number of their class."""
-    short = [shorten(name, NAME) for name in names]
+    short = [shorten(name, most) for name in names]
     twice = {name for name, count in Counter(short).items() if count > 1}
-    told = [f"{c}: {shorten(name, NAME - 4)}" if name in twice else name for c, name in enumerate(short)]
+    told = [f"{c}: {shorten(name, most - 4)}" if name in twice else name for c, name in enumerate(short)]
     return [plotly_safe(name) for name in told]
+
+
+def _classes_below(shown: Sequence[int], short: Sequence[str]) -> dict[str, Any]:
+    """Return an x axis of classes: their numbers, or names that stand upright and then need no title."""
+    upright = max((len(short[c]) for c in shown), default=0) > 3
+    form = {"tickangle": -90, "automargin": True, "tickfont": {"size": 12}} if upright else {"title": {"text": "class"}}
+    return {"type": "category", "showgrid": False, "fixedrange": True, "dtick": 1, **form}
 
 
 def _stride(top: float, even: float) -> float:

@@ -155,6 +155,11 @@ def test_long_names_are_told_apart_and_every_row_of_the_legend_has_its_place() -
     assert short[:2] == ["0: clas… list", "1: clas… list"] and short[9] == "&lt;b&gt;" and len(set(short)) == 10
     bars = charts_classes.recalls(np.linspace(0, 1, 10), names)["data"][0]
     assert bars["x"] == short, "bars of one name would lie on each other"
+    for labels, angle in ((NAMES, None), (names, -90)):
+        axis = charts_classes.recalls(np.linspace(0, 1, 10), labels)["layout"]["xaxis"]
+        assert axis.get("tickangle") == angle and ("title" in axis) == (angle is None), "upright names have its place"
+    matrix = charts_classes.confusion(np.eye(10, dtype=int), names)["layout"]["xaxis"]["ticktext"]
+    assert len(set(matrix)) == 10 and max(map(len, matrix)) <= 16
     margins = [charts.thresholds(STEPS, LEVELS, each, 100, 0.95)["layout"]["margin"]["t"] for each in (NAMES, names)]
     assert margins == [48, 99], "two rows of five on a phone, and five of two"
 

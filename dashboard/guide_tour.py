@@ -20,7 +20,7 @@ OF_A_RUN = ("train", "pseudo", "time")  # pages that show one
 DEEDS = "deeds"  # in the session: names of what was done, as in `guide`, and of the steps that were
 PARTS = {  # part -> what CSS calls it
     "controls": "[data-testid=stSidebar], [data-testid=stSidebarCollapsedControl], [data-testid=stExpandSidebarButton]",
-    "toolbar": ".st-key-toolbar",
+    "toolbar": ".st-key-toolbar, .st-key-sweep_toolbar, .st-key-run_actions, .st-key-race_start, .st-key-race_pause, .st-key-race_resume",
     "menu": "[data-testid=stHeader], [data-testid=stToolbar]",
 }
 

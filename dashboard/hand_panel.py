@@ -68,12 +68,14 @@ def _strip(images: ImageSet, hand: tuple[int, ...]) -> None:
     counts = Counter(int(labels[number]) for number in hand if number < len(labels))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         label = st.selectbox(
-            words.CLASS_LABEL, range(images.num_classes), format_func=lambda c: f"{images.class_names[c]} ({counts[c]} chosen)", key="hand_class",
-            width=220,
+            words.CLASS_LABEL, range(images.num_classes), format_func=images.class_names.__getitem__, key="hand_class", width=220
         )  # fmt: skip
         found = own_images.members(images, label)
         pages = max(1, -(-len(found) // PAGE))
         page = st.pagination(pages, key="hand_page") if pages > 1 else 1
+        st.caption(
+            f"{text.number(counts[label])} chosen", width="content"
+        )  # not in the list: its words would be those of before
     first = (min(page, pages) - 1) * PAGE
     shown = found[first : first + PAGE].tolist()
 

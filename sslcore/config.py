@@ -43,9 +43,7 @@ class DataConfig:
         "which images of each class are labelled; typical, outliers: nearest to or farthest from the mean of their class",
         choices=("random", "typical", "outliers", "by-hand"),
     )
-    hand: str = setting(
-        "", "numbers of the training images labelled by hand, such as 3,17,204; needs data.pick by-hand"
-    )
+    hand: str = setting("", "numbers of the training images labelled by hand, such as 3,17,204; for data.pick by-hand")
     wrong_share: float = setting(
         0.0, "share of the labelled images that are given a wrong class on purpose", low=0.0, high=1.0
     )
@@ -69,10 +67,7 @@ class DataConfig:
         unit="classes",
     )
     foreign_share: float | None = setting(
-        None,
-        "share of the unlabelled pool that foreign images make up; empty: all of them are in it",
-        low=0.0,
-        high=0.99,
+        None, "share of the unlabelled pool that is foreign images; empty: all of them are in it", low=0.0, high=0.99
     )
     val: int = setting(0, "images set aside for validation before anything else", low=0, high=10_000_000, unit="images")
     include_labeled: str = setting(
@@ -96,9 +91,7 @@ class AugmentConfig:
         "magnitudes of the strong view: the paper's table, one of two public codes, or none",
         choices=("paper", "google", "kekmodel", "off"),
     )
-    num_ops: int | None = setting(
-        None, "RandAugment operations per strong view (N); empty: the preset's", low=0, high=8
-    )
+    num_ops: int | None = setting(None, "RandAugment operations per view (N); empty: the preset's", low=0, high=8)
     op_prob: float | None = setting(
         None, "chance that a drawn operation is applied (p); empty: the preset's", low=0.0, high=1.0
     )
@@ -157,9 +150,7 @@ class TrainConfig:
         choices=("auto", "fp32", "bf16", "fp16"),
     )
     graph: str = setting(
-        "auto",
-        "run each step as one CUDA graph; auto: on a GPU, where it can be captured",
-        choices=("auto", "on", "off"),
+        "auto", "one CUDA graph per step; auto: on a GPU, where it can be captured", choices=("auto", "on", "off")
     )
     compile: bool = setting(
         False,
@@ -189,9 +180,7 @@ class MixMatchConfig:
 class FixMatchConfig:
     name: str = setting("fixmatch", "method", choices=("fixmatch",))
     mu: int = setting(7, "unlabelled images per labelled one", low=1, high=64)
-    threshold: float = setting(
-        0.95, "confidence that a pseudo-label must reach to be kept (tau)", low=0.0, high=1.0, live=True
-    )
+    threshold: float = setting(0.95, "confidence a pseudo-label needs to be kept (tau)", low=0.0, high=1.0, live=True)
     lambda_u: float = setting(1.0, "weight of loss_u", low=0.0, high=10_000.0, live=True)
 
 

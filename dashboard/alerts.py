@@ -74,9 +74,7 @@ def _stuck(run: Run, now: Snapshot) -> Alert | None:
     if (not flat and not (len(labelled) >= 3 and labelled.max() <= chance)) or learnt:
         return None
     at = (
-        f"; even of the labelled images it gets only {text.percent(float(labelled[-1]), 0)} right"
-        if len(labelled)
-        else ""
+        f"; it gets even the labelled images only {text.percent(float(labelled[-1]), 0)} right" if len(labelled) else ""
     )
     advice = "another learning rate, ten times larger or smaller, or a smaller weight of the unlabelled loss"
     return Alert(f"Nothing is learnt: the loss hardly falls{at}.", int(step[0]), advice)
@@ -118,10 +116,8 @@ def _biased(run: Run, now: Snapshot) -> Alert | None:
         if len(calm) and calm[-1] < len(gap) - quarter
         else int(step[quarter])
     )
-    words = (
-        f"The model is surer ({text.percent(sure[1], 0)}) than right ({text.percent(late, 0)} of the kept guesses): "
-    )
-    return Alert(words + "confirmation bias, it learns its own errors.", since, advice)
+    words = f"Confidence ({text.percent(sure[1], 0)}) is far above purity ({text.percent(late, 0)} of the kept guesses are right): "
+    return Alert(words + "confirmation bias, the model learns its own errors.", since, advice)
 
 
 def _falling(run: Run, now: Snapshot) -> Alert | None:

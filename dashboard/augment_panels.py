@@ -115,7 +115,7 @@ def verdict(
     how = text.escape(", ".join(drawn_words.strong(told[worst])))  # type: ignore[arg-type]
     return (
         f"The model says **{name}** on {kept_weak} of {len(weak)} weak and {kept_strong} of {len(strong)} strong views. "
-        f"It believes least in it ({100 * strong[worst, expected]:.0f} %) after: {how}. "
+        f"It is least sure of it ({100 * strong[worst, expected]:.0f} %) after: {how}. "
         "Training on consistency would push that view back to the weak view's label." + error
     )
 

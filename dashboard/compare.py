@@ -23,7 +23,7 @@ MOST = 10  # runs drawn at once: as many as there are colours
 BUDGET = 3200  # points of all runs in one chart
 CUT_SHORT = (STOPPED, INTERRUPTED, FAILED, DIVERGED)
 AXES = {"step": "Steps", "seconds": "Seconds", "images": "Images"}
-AXIS_TITLES = {"step": "step", "seconds": "seconds of training", "images": "images (views that passed the net)"}
+AXIS_TITLES = {"step": "step", "seconds": "seconds of training", "images": "images (views passed through the net)"}
 METRICS = {  # name in the store -> what a person reads; others are shown by their name
     "eval/test/accuracy": "Test accuracy, EMA", "eval/test/accuracy/raw": "Test accuracy, raw", "eval/val/accuracy": "Validation accuracy, EMA",
     "eval/test/balanced_accuracy": "Balanced test accuracy, EMA", "train/foreign_kept": "Foreign images kept",

@@ -202,7 +202,7 @@ def table(now: Look) -> str:
         cells = [report_sweep.told(by_place.get((method, labels))) for method in methods]
         # On a phone a cell breaks before its brackets, not behind the n.
         rows.append([f"{labels:,}", *(cell.replace("+-", "\u00b1").replace("(n ", "(n\u00a0") for cell in cells)])
-    for name, label in (("images", "images a run"), ("seconds", "training a run")):
+    for name, label in (("images", "images per run"), ("seconds", "training per run")):
         cells = []
         for method in methods:
             mean = curve.mean_cost(curve.of_method(now.points, method), name)

@@ -121,14 +121,14 @@ def did(deed: str) -> Callable[[Seen], bool]:
 STEPS: tuple[Step, ...] = (
     Step(
         "start", "Start a run", "Press Start: FlexMatch learns digits from 40 labelled images.", "train", {},
-        "At the first step the model knows nothing. Which share of its guesses does FlexMatch keep?",
+        "At the first step the model knows nothing. What share of its guesses does FlexMatch keep?",
         ("Nearly none", "About half", "All of them"), 2,
         "All of them. Every class threshold begins at 0 and rises as the class is learnt, so the mask rate begins at 100 %.",
         started_flexmatch,
     ),
     Step(
         "draw", "Draw what you expect", "Draw the mask rate that you expect over a run, then lay the real one over it.", "guide", {},
-        "FixMatch asks every class for the same confidence from the first step on. How does its mask rate begin?",
+        "FixMatch asks every class for the same confidence from the first step on. Where does its mask rate begin?",
         ("At 100 %", "Near 0 %", "At 50 %"), 1,
         "Near 0 %: an untrained model is sure of nothing. It opens as confidence grows. FlexMatch begins at the other end.",
         did(DREW_CURVE), "draw",
@@ -170,8 +170,8 @@ STEPS: tuple[Step, ...] = (
         did(TRAVELLED),
     ),
     Step(
-        "break", "Break it", "Choose one of the broken presets and watch which curve tells.", "guide", {},
-        "Which single curve says that kept guesses are wrong?",
+        "break", "Break it", "Choose one of the broken presets and watch which curve gives it away.", "guide", {},
+        "Which single curve shows that kept guesses are wrong?",
         ("Mask rate", "Purity", "loss_u"), 1,
         "Purity, the share of the kept guesses that are right. It needs the hidden labels: outside a lesson nobody has it.",
         broke, "break",
@@ -179,7 +179,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "labels", "What is a label worth?", "Start the small sweep that is set up here, and read the curve at one height from left to right.", "curves",
         {"sweep.counts": "10,40"},
-        "FlexMatch reaches with 10 labels what Supervised reaches with 100. What did the unlabelled images give?",
+        "With 10 labels FlexMatch reaches what Supervised reaches with 100. What did the unlabelled images give?",
         ("Nothing, both took the same steps", "As much as 90 labels", "Ten times the accuracy"), 1,
         "As much as 90 labels, here and with this seed. Several seeds say how sure that is: look at the bars.",
         swept,
@@ -187,15 +187,15 @@ STEPS: tuple[Step, ...] = (
     Step(
         "images", "Choose the labels", "Fill in one typical digit of each class, then change the choice by clicking pictures.", "images",
         {"images_from": DATA["digits"]},
-        "With one label a class, what moves the accuracy more?",
+        "With one label per class, what changes the accuracy more?",
         ("The method", "Which images have the labels", "The number of steps"), 1,
-        "Which images: from outliers to typical ones every method gains more than lies between the methods. The table on that page has the figures.",
+        "Which images: going from outliers to typical ones gains every method more than the methods differ. The table on that page has the figures.",
         did(CHOSE_LABELS),
     ),
     Step(
         "runs", "Compare", "Tick two runs in the table and look at their curves side by side.", "runs", {},
         "One run of FlexMatch beats one run of FixMatch by a point. What does that prove?",
-        ("FlexMatch is better", "Little: another seed may turn it round", "The threshold was too high"), 1,
+        ("FlexMatch is better", "Little: another seed may reverse it", "The threshold was too high"), 1,
         "Little. Which images are labelled changes the result by points, so compare several seeds with the same splits.",
         did(COMPARED),
     ),

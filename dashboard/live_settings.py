@@ -61,7 +61,7 @@ def _widget(run_id: str, path: str, spec: dataclasses.Field[Any], value: Any) ->
 
 def _apply(run: Run, changes: dict[str, Any]) -> None:
     if not changes:
-        st.toast("Nothing was changed: the values are those that the run has.")
+        st.toast("Nothing was changed: the run has these values already.")
         return
     try:
         queries.engine().set(run.id, changes)

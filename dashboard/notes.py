@@ -15,7 +15,7 @@ PHOTOS = ("cifar10", "cifar100", "svhn", "stl10")
 
 WATCH = {
     "supervised": "Watch the gap: the labelled images are learnt by heart within moments, the test images are not.",
-    "mixmatch": "Watch purity and confidence: MixMatch keeps every guess, so all rests on the guesses getting better.",
+    "mixmatch": "Watch purity and confidence: MixMatch keeps every guess, so everything depends on the guesses getting better.",
     "fixmatch": "Watch the mask open: the surer the model becomes, the more images it learns from.",
     "flexmatch": "Watch the class thresholds: the low ones belong to the classes that FlexMatch helps along.",
 }
@@ -26,13 +26,11 @@ def purpose(run: Run) -> str:
     method, data = run.config.get("method", {}), run.config.get("data", {})
     wrong = data.get("wrong", 0) or round(data.get("wrong_share", 0.0) * run.labels)
     fault, foreign = method.get("fault", "none"), data.get("foreign_classes", 0)
-    found = [f"{text.plural(wrong, 'labelled image')} told a wrong class"] if wrong else []
+    found = [f"{text.plural(wrong, 'labelled image')} given a wrong class"] if wrong else []
     for name, which in (("labeled_gamma", "labelled"), ("unlabeled_gamma", "unlabelled")):
         if (gamma := data.get(name, 1.0)) != 1:
-            ends = "the first class has" if gamma > 1 else "the last class has"
-            found.append(
-                f"of the {which} images {ends} {max(gamma, 1 / gamma):g} times as many as the one at the other end"
-            )
+            large, small = ("first", "last") if gamma > 1 else ("last", "first")
+            found.append(f"the {large} class has {max(gamma, 1 / gamma):g} times as many {which} images as the {small}")
     found += [f"{foreign} foreign class{'es' if foreign > 1 else ''} in the unlabelled pool"] if foreign else []
     found += [text.FAULTS.get(fault, text.escape(str(fault)))] if fault != "none" else []
     return f"Broken on purpose: {'; '.join(found)}." if found else ""
@@ -61,7 +59,7 @@ def note(run: Run, now: Snapshot) -> tuple[str, str]:
     ):
         return "info", (
             f"The unlabelled loss rises because the mask opens ({text.percent(mask[0], 0)} to {text.percent(mask[1], 0)} kept): "
-            "more images count, among them harder ones. That is as it should be."
+            "more images count, including harder ones. That is as it should be."
         )
     return "info", WATCH.get(run.method, "")
 

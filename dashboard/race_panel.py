@@ -168,6 +168,6 @@ def _lane(run: ev.Run, snapshot: Snapshot) -> None:
     with st.container(horizontal=True):
         st.metric("Test, EMA", text.percent(accuracy) or _awaited(run), help=text.TILE_HELP["test"])
         st.metric(label, told or "\u2013", help=about)
-    st.caption(f"{text.duration(run.seconds)} of its own turns")
+    st.caption(f"{text.duration(run.seconds)} of its own training")
     if run.state in (ev.FAILED, ev.DIVERGED):
         st.caption(text.escape(run.error.strip().splitlines()[-1] if run.error.strip() else ""))

@@ -41,7 +41,7 @@ def toolbar(chosen: Sequence[Run]) -> None:
         fits = [run for run, actions in zip(chosen, can, strict=True) if "delete" in actions]
         st.button(
             "Delete", icon=":material/delete:", key="delete_selected", disabled=not fits, on_click=_ask, args=("delete", fits),
-            help="Asks first. A run at work has to be stopped before",
+            help="Asks first. Stop a run that is training before deleting it",
         )  # fmt: skip
         if chosen:
             st.button(

@@ -86,7 +86,7 @@ def import_menu() -> None:
 
 def command(run: Run) -> None:
     """The command that trains with a run's settings, and how far its numbers are the same."""
-    st.markdown("**The command that makes this run again**")
+    st.markdown("**The command that reproduces this run**")
     try:
         st.code(presets.reproduce(run), language="bash", wrap_lines=True)
     except ConfigError as problem:

@@ -15,22 +15,22 @@ PAGES = {
     "pseudo": "X-ray one unlabelled image; move the threshold and see what is kept.",
     "time": "Go back to any moment of a run.",
     "curves": "How many labels are enough? Accuracy against their number, method by method.",
-    "images": "Your own images: a folder or a zip, what to mind in them, which ones begin with a label.",
+    "images": "Your own images: a folder or a zip, what to check in them, which ones start out labelled.",
     "runs": "Every run: compare, steer, name, save, delete.",
     "guide": "Ten minutes through all of it, and what can go wrong.",
 }
 WRONG_FOLDER = (
-    "Streamlit was started in another folder and has not read this program's settings (.streamlit/config.toml), so it could not show charts "
-    "and may listen to the whole network. Stop it, go to the folder of SSL Lab and start it there: `streamlit run dashboard/app.py`."
+    "Streamlit was started in another folder and has not read this program's settings (.streamlit/config.toml), so charts may not show "
+    "and it may accept connections from the whole network. Stop it, go to the folder of SSL Lab and start it there: `streamlit run dashboard/app.py`."
 )
-GONE = "There is no run {} in this folder: it was deleted, or the address is of another lab. Another run is shown."
+GONE = "There is no run {} in this folder: it was deleted, or the address belongs to another lab. Another run is shown."
 METHODS = {"supervised": "Supervised", "mixmatch": "MixMatch", "fixmatch": "FixMatch", "flexmatch": "FlexMatch"}
 METHOD_HELP = (
     "Supervised learns from the labelled images alone. MixMatch averages and sharpens its guesses for the others and mixes images. "
     "FixMatch keeps a guess only above a fixed confidence and asks a distorted view to agree. FlexMatch gives each class its own threshold."
 )
 FAULTS = {
-    "mask-by-class-number": "the mask looks the confidence up by class number, as a tutorial does",
+    "mask-by-class-number": "the mask looks up the confidence by class number, as a tutorial does",
     "confidence-as-mask-rate": "the curve called mask rate is the mean confidence, as in a tutorial",
 }
 DATA = {
@@ -42,15 +42,15 @@ DATA_HELP = {
     "shapes": "6,000 colour drawings of ten things (fish, trees, boats, ...), 32 x 32. Drawn on first use in seconds: works offline.",
     "cifar10": "50,000 small colour photographs in ten classes. Downloaded on first use (170 MB).",
     "cifar100": "50,000 small colour photographs in a hundred classes. Downloaded on first use (170 MB).",
-    "svhn": "73,257 house numbers photographed in the street, ten digits; never mirrored. Downloaded on first use (250 MB).",
+    "svhn": "73,257 digits cut out of photographed house numbers; never mirrored. Downloaded on first use (250 MB).",
     "stl10": "5,000 labelled photographs of 96 x 96 and 100,000 truly unlabelled ones. Downloaded on first use (2.6 GB).",
-    "fashion_mnist": "60,000 grey pictures of clothes in ten classes, with a border 32 x 32. Downloaded on first use (30 MB).",
+    "fashion_mnist": "60,000 grey pictures of clothes in ten classes, bordered to 32 x 32. Downloaded on first use (30 MB).",
     "folder": "A folder with train/<class>/ and, if you have them, train/unlabeled/ and test/<class>/; or just <class>/.",
 }
 HAND_EMPTY = "3,17,204"
 DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "NVIDIA GPU", "mps": "Apple GPU"}
 
-START_HELP = "Train a new run with the settings on the left. While another one trains, it waits for its turn."
+START_HELP = "Train a new run with the settings on the left. While another run trains, it waits its turn."
 BUTTONS = {  # label, icon, help
     "pause": ("Pause", ":material/pause:", "Save a checkpoint and free the machine"),
     "resume": ("Resume", ":material/resume:", "Go on exactly where it was"),
@@ -65,22 +65,22 @@ CHANGE_TITLE = "Change while it trains"
 CHANGE_RUNNING = "Takes effect at the next step, which every chart marks. From then on no sweep counts this run."
 CHANGE_RESTING = "Takes effect with the first step after Resume or Step, and is marked on every chart."
 ESTIMATE_ALIKE = "About **{}** on this machine, judging by your last run of this kind."
-ESTIMATE_SCALED = "About **{}** on this machine, reckoned from a {} run by the images a step."
-ESTIMATE_NONE = "How long it takes isn't known yet: nothing like it was trained on this machine. It is told some seconds after Start."
-REFUSED = "{}. It came with the address; **{}** is used instead, all else is as asked for."
+ESTIMATE_SCALED = "About **{}** on this machine, scaled from a {} run by the number of images per step."
+ESTIMATE_NONE = "How long it takes isn't known yet: nothing like it has been trained on this machine. An estimate appears some seconds after Start."
+REFUSED = "{}. It came with the address; **{}** is used instead, and everything else is as the address says."
 
 STATE_LINES = {
-    "queued": "This run waits for the one before it; on one machine they train one after the other.",
-    "queued_dead": "This run was waiting when the program that started it ended. Resume puts it in the queue of this one.",
-    "weightless": "Imported without its weights: it can be looked at on every page, and not resumed.",
+    "queued": "This run waits for the one before it: on one machine, runs train one after the other.",
+    "queued_dead": "This run was waiting when the program that started it ended. Resume puts it in this program's queue.",
+    "weightless": "Imported without its weights: it can be looked at on every page, but not resumed.",
     "running": "",
-    "pausing": "The step in hand is being ended and a checkpoint written.",
+    "pausing": "Finishing the current step and writing a checkpoint.",
     "paused": "Paused with a checkpoint: Resume goes on exactly where it was, Step takes one step.",
-    "stopping": "The step in hand is being ended and a checkpoint written.",
+    "stopping": "Finishing the current step and writing a checkpoint.",
     "stopped": "Stopped before its end, with a checkpoint: Resume goes on where it was.",
-    "failed": "This run failed and trains no further. Once the cause is gone, Resume goes on from its last checkpoint.",
-    "diverged": "The numbers became infinite, so training was ended; the last good checkpoint is kept. Try a smaller learning rate.",
-    "interrupted": "The program that trained this run ended in the middle. Resume goes on from its last checkpoint.",
+    "failed": "This run failed and has stopped training. Once the cause is fixed, Resume goes on from its last checkpoint.",
+    "diverged": "The numbers were no longer finite, so training was stopped; the last good checkpoint is kept. Try a smaller learning rate.",
+    "interrupted": "The program that trained this run ended before the run did. Resume goes on from its last checkpoint.",
 }
 
 EMPTY_TITLE = "Nothing has been trained here yet"
@@ -118,11 +118,11 @@ CHARTS = {
     ),
     "loss/mixmatch": (
         "Losses",
-        "Total = labelled + weight x unlabelled. The unlabelled one is a squared error, so small; mixed labels keep the labelled one above 0.",
+        "Total = labelled + weight x unlabelled. The unlabelled loss is a squared error, hence small; mixed labels keep the labelled loss above 0.",
     ),
     "loss/supervised": (
         "Loss",
-        "Cross-entropy on the labelled images. It reaches 0 soon: they are learnt by heart, which is not the goal.",
+        "Cross-entropy on the labelled images. It soon reaches 0: they are learnt by heart, which is not the goal.",
     ),
     "accuracy": (
         "Accuracy",
@@ -130,11 +130,11 @@ CHARTS = {
     ),
     "parts": (
         "Loss on each part",
-        "Cross-entropy without augmentation. It may rise while the accuracy still grows: a few mistakes are made with more confidence.",
+        "Cross-entropy without augmentation. It may rise while the accuracy still grows, as a few mistakes are made with more confidence.",
     ),
     "coverage": (
         "Coverage against purity",
-        "Right: more guesses kept; up: more of the kept are right. A good run ends in the upper right corner; one that sinks believes its errors.",
+        "Right: more guesses kept; up: more of the kept are right. A good run ends in the upper right corner; one that sinks believes its own errors.",
     ),
     "numbers": (
         "Train, validation and test",
@@ -151,7 +151,7 @@ CHARTS = {
     ),
     "mask/fixmatch": (
         "Mask rate and purity",
-        "Share of guesses kept, and share of the kept that are right. Purity falling while the mask opens: it believes its own errors.",
+        "Share of guesses kept, and share of the kept that are right. If purity falls while the mask opens, the model believes its own errors.",
     ),
     "mask/flexmatch": (
         "Mask rate and purity",
@@ -171,11 +171,11 @@ CHARTS = {
     ),
     "pseudo": (
         "Kept pseudo-labels by class",
-        "How often each class was taken as a pseudo-label lately. Even bars: the classes grow together.",
+        "How often each class has been the pseudo-label lately. Even bars: the classes grow together.",
     ),
     "recall": (
         "Recall of each class",
-        "Share of a class's test images that is found. Line: the mean, called balanced accuracy; where classes are even it is the accuracy.",
+        "Share of a class's test images that the model gets right. Line: the mean, called balanced accuracy; with even classes it equals the accuracy.",
     ),
 }
 CHART_ALT = {
@@ -189,7 +189,7 @@ CHART_ALT = {
     "threshold": "Line chart of FlexMatch's threshold of each class over the steps",
     "lanes": "Bar chart of FlexMatch's present threshold of each class, with the fixed threshold as a line",
     "pseudo": "Bar chart of the kept pseudo-labels of each class",
-    "recall": "Bar chart of the share of each class's test images that is found, their mean as a line",
+    "recall": "Bar chart of the share of each class's test images that the model gets right, their mean as a line",
 }
 CHOOSE_CLASSES = "the five lowest and the five highest"
 CHOOSE_CLASSES_HELP = "Type to search. Colours repeat after ten classes; the dashes and the names tell them apart."
@@ -216,17 +216,17 @@ SHEET_KEY = "Disc with tick: right. Square with cross: wrong (the hidden label, 
 PARTS = {"train": "Labelled (train)", "val": "Validation", "test": "Test"}
 CELL_TITLE = "Images of one cell"
 CELL_TEXT = "Click a cell of the matrix, or choose it here: test images of one class and what they are taken for."
-SHARPEN_HELP = "p_c^(1/T) / sum of p_k^(1/T): with T below 1 the likeliest class gains, so the guess says more clearly what it already leans to."
+SHARPEN_HELP = "p_c^(1/T) / sum of p_k^(1/T): with T below 1 the likeliest class gains, so the guess says more clearly what it already leans towards."
 SHEET_WAIT = "The images appear with the first evaluation."
 
-RUNS_TEXT = "Every run of this folder, also those started from the command line. Tick some to see their curves in the same charts and what differs."
+RUNS_TEXT = "Every run in this folder, including those started from the command line. Tick some to see their curves in the same charts and what differs."
 RUNS_EMPTY = "There is no run yet. The Train page starts one with a single click."
 RUNS_PICK = "Tick a row to see its curves, steer, name, save or delete it; two or more are compared."
-RUNS_NONE_FIT = "No run fits what is asked for above."
+RUNS_NONE_FIT = "No run matches the filters above."
 RUNS_ALT = "Table of all runs with state, method, data, labels, seed, progress, accuracies and time"
 BEST_HELP = "Test accuracy of the weights that were best on the validation part, where the run has one."
 TIME_HELP = "Training time, evaluation included."
-SEARCH_HELP = "Words that must stand in a run's name, id, note, method or data."
+SEARCH_HELP = "Words that must appear in a run's name, id, note, method or data."
 COMPARE_TEXT = "The same measurement of each run; dash and label tell them apart, not colour alone. One seed is one draw of luck: compare several."
 COMPARE_MOST = "The first %d of the selection are drawn."
 OVER_HELP = "Same number of steps, same training time, or same number of images through the net: what is fair depends on the question."
@@ -236,7 +236,7 @@ SETTINGS_ALONE = "One run is selected; tick another to see where their settings 
 SAVE_REPORT_HELP = (
     "One self-contained page with charts, results and settings, to mail or print; several runs (up to %d) side by side."
 )
-SAVE_ZIP_HELP = "Settings, split, curves, events, pictures, weights and versions in one file: Import takes it in on any machine. One run at a time."
+SAVE_ZIP_HELP = "Settings, split, curves, events, pictures, weights and versions in one file: Import reads it on any machine. One run at a time."
 SAVE_CSV_HELP = "Every logged point, not thinned. One run at a time."
 IMPORT_TEXT = "A run that was saved as a zip, here or on another machine. Up to %d MB; `python -m sslcore import FILE` takes larger ones."
 RESUME_HOW = "Press Resume above, or type `python -m sslcore resume %s`."

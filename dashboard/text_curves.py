@@ -19,34 +19,34 @@ BASE = "Sweep"
 BASE_HELP = "A starting point: data, network, schedule, label counts. Everything below can be changed."
 METHODS_HELP = "Each is trained at every count with every seed."
 COUNTS = "Label counts"
-COUNTS_HELP = "Numbers of labelled images, such as 10,20,40. They are nested: the 10 lie among the 20. Spread evenly over the classes."
+COUNTS_HELP = "Numbers of labelled images, such as 10,20,40. They are nested: the 10 are among the 20. Spread evenly over the classes."
 SEEDS = "Seeds"
 SEEDS_HELP = "Such as 0-2 or 0,1,2. A seed draws the labelled images, the first weights and the order; the same seed gives every method the same images."
 MORE = "Other settings"
-MORE_HELP = "As on the command line: optim.lr=0.05 train.batch=32. They count for every run that has them."
+MORE_HELP = "As on the command line: optim.lr=0.05 train.batch=32. They apply to every run whose method has them."
 EARLIER = "Sweeps of this folder"
-EARLIER_NONE = "None has been begun here yet."
-EARLIER_HELP = "Also those of the command line. One click brings one back; its finished runs are used again."
+EARLIER_NONE = "None has been started here yet."
+EARLIER_HELP = "Including those from the command line. One click brings one back, and its finished runs are used again."
 
 START = "Start"
 GO_ON = "Go on"
-START_HELP = "Train the runs that are missing, one after the other, and go on with those that rest. What is finished is used again."
-PAUSE_HELP = "Each run at work saves a checkpoint; those that wait leave the queue. Go on takes all of it up again, also after a restart."
-AGAIN_HELP = "Train the failed runs once more, from their start."
-MEASURE_HELP = "Take a few real steps of each method now and reckon from them. It takes some seconds."
-UNKNOWN = "How long they take isn't known yet: nothing like it was trained on this machine."
-RECKONED = "partly reckoned from other runs by the images a step"
-ELSEWHERE = "Some of these runs are trained by another process (the command line): it goes on with its next run when one is paused here."
+START_HELP = "Train the missing runs, one after the other, and resume those that were paused or ended early. Finished runs are used again."
+PAUSE_HELP = "Each run that is training saves a checkpoint; waiting runs leave the queue. Go on resumes all of them, even after a restart."
+AGAIN_HELP = "Train the failed runs again, from the start."
+MEASURE_HELP = "Take a few real steps of each method now and estimate from them. It takes some seconds."
+UNKNOWN = "How long they take isn't known yet: nothing like them has been trained on this machine."
+RECKONED = "partly scaled from other runs by images per step"
+ELSEWHERE = "Some of these runs are trained by another process (the command line): when one is paused here, that process goes on to its next run."
 
 CURVE_WAIT = "Points appear as runs end"
 CURVE_TEXT = "Last test accuracy of the averaged weights (EMA). Points: means; bars: standard deviation over the seeds; faint dots: single runs."
-CURVE_ALT = "Test accuracy against the number of labelled images on a logarithmic axis, one line a method, with the spread over seeds"
+CURVE_ALT = "Test accuracy against the number of labelled images on a logarithmic axis, one line per method, with the spread over seeds"
 ONE_SEED = "One seed: no spread is known, and another seed may differ by several points. Add seeds before you conclude anything."
-GRID_TEXT = "Each mark is a run, one a seed. Click it to open the run."
+GRID_TEXT = "Each mark is a run, one per seed. Click it to open the run."
 GRID_ALT = "Methods by label counts: state and accuracy of every run of the sweep"
 
 EQUAL_TITLE = "What are labels worth?"
-EQUAL_HELP = "Read between measured points, where accuracy is taken to be linear in the logarithm of the count."
+EQUAL_HELP = "Interpolated between measured points, with accuracy taken as linear in the logarithm of the count."
 EQUAL_TABLE = "How many labels {} needs for the same accuracy:"
 GOAL = "Accuracy wanted"
 GOAL_TITLE = "The smallest count that reaches {}"
@@ -55,7 +55,7 @@ GOAL_HELP = (
     "claimed but \u201cmore than\u201d the last or \u201cat most\u201d the first."
 )
 NUMBERS = "Mean accuracy, standard deviation and number of seeds"
-EQUAL_NONE = "It is told once the chosen method has ended with this count, and the other one with any."
+EQUAL_NONE = "Appears once the chosen method has a finished run with this count, and another method with any count."
 
 BESIDE = "Beside it"
 BESIDE_HELP = (
@@ -63,7 +63,7 @@ BESIDE_HELP = (
     "recorded on a GPU."
 )
 BESIDE_SOURCES = "Sources and budgets"
-OPEN_RECORDED = "Take the recorded runs into this folder"
+OPEN_RECORDED = "Import the recorded runs"
 OPEN_RECORDED_HELP = "Their metrics, thresholds and keyframes then show on every page. Their weights aren't part of it, so they can't be resumed."
 RECORDED_TAKEN = "{} recorded runs are in this folder: see the Runs page, and the Time machine"
 
@@ -77,20 +77,20 @@ CLASSES_TEXT = (
     "Recall of one method minus that of the other, class by class, within each seed: both had the same labelled images. Bar: mean over the seeds; "
     "whisker: standard deviation; dots: single seeds. Right of 0 the first is better."
 )
-CLASSES_ALT = "Difference in recall of two methods for each class, a bar a class, with the spread over seeds"
+CLASSES_ALT = "Difference in recall of two methods for each class, one bar per class, with the spread over seeds"
 CLASSES_WAIT = "Both methods need a finished run with this count and the same seed"
-CLASSES_ONE = "One seed: a difference of a few points is chance until other seeds show it, too."
+CLASSES_ONE = "One seed: a difference of a few points may be chance until other seeds show it too."
 
 RACE_TEXT = (
-    "The same split, seed and steps, a few steps of each method in turn in one thread, so that they stay side by side. Each run's numbers are exactly "
-    "those that it has alone, and it counts as a run of the sweep."
+    "The same split, seed and steps. One thread trains a few steps of each method in turn, so that they stay side by side. Each run's numbers are exactly "
+    "what they would be alone, and it counts as a run of the sweep."
 )
 RACE_EMPTY = "No race has been run in this folder yet. Choose a count and a seed, and start one."
 RACE_START_HELP = "Train the chosen methods side by side, anew"
 RACE_ONE = "One race is one draw of luck: with another seed another method may win."
 
-SAVE_CSV_HELP = "One row a run of the sweep"
-SAVE_CLASSES_HELP = "One row a class of every finished run: images and recall"
+SAVE_CSV_HELP = "One row per run of the sweep"
+SAVE_CLASSES_HELP = "One row per class of every finished run: images and recall"
 SAVE_REPORT_HELP = "Curve, numbers, what is read off them and every run, on one self-contained page to mail or print"
 
 STATES = {ev.FINISHED: "finished", ev.FAILED: "failed", ev.DIVERGED: "diverged", "missing": "not started"}
@@ -123,7 +123,7 @@ def tally(finished: int, total: int, working: int, waiting: int, resting: int, m
 
 def outdated(runs: int) -> str:
     """Say that runs of a folder's older files don't count."""
-    return f"{text.plural(runs, 'finished run')} of other files of this folder: left out, since the folder has changed."
+    return f"{text.plural(runs, 'finished run')} left out: the files in this folder have changed since then."
 
 
 def method(name: str) -> str:
@@ -133,7 +133,7 @@ def method(name: str) -> str:
 def equal(first: str, labels: int, second: str, best: str, between: str, sure: bool) -> str:
     """Write a reading: "**FixMatch with 40 labels = Supervised with 310** (270 to 360)"."""
     tail = (
-        " (one seed: how sure this is isn't known)"
+        " (one seed: its uncertainty isn't known)"
         if not sure
         else f" ({between}, one standard error either way)"
         if between != best

@@ -14,20 +14,20 @@ NO_FRAMES = {
     True: "The first keyframe appears in a moment, before the first step.",
     False: "This run has no keyframe: it ended before its first step, or its files are gone.",
 }
-GONE = "This keyframe was thinned away a moment ago. Move the slider."
+GONE = "This keyframe was removed a moment ago. Move the slider."
 EXHIBITS = {"xray": "X-ray of one image", "sandbox": "Threshold sandbox"}
 EXHIBIT_TEXT = {
     "xray": "One image through the whole step. Look for what the method's box makes of an unsure guess: switch the method and only that "
     "box, and what follows from it, changes.",
-    "sandbox": "Frozen predictions, and a bar that you can move. Look for the trade: a lower bar keeps more guesses (coverage), "
+    "sandbox": "Frozen predictions, and a threshold that you can move. Look for the trade-off: a lower one keeps more guesses (coverage), "
     "but more of them are wrong (purity).",
 }
 STEP_HELP = "The right end follows the newest keyframe while the run trains. Keyframes are written at every evaluation."
 
 SOURCES = {"probe": "64 probe images", "pool": "Whole pool"}
 SOURCE_HELP = (
-    "The 64 probe images were looked at during the run, at every keyframe. Any other image of the unlabelled pool can be looked at "
-    "with a kept checkpoint: there are up to eight of them, and the last one."
+    "The 64 probe images were recorded during the run, at every keyframe. Any other image of the unlabelled pool can be looked at "
+    "with a kept checkpoint: there are up to eight of these, plus the last one."
 )
 UNSURE = "Least sure"
 UNSURE_HELP = "Show the probe image whose weak view gets the lowest confidence at this step."
@@ -41,7 +41,7 @@ DRAW_HELP = "Another number draws other weak and strong views of the same image.
 WEAK = "1 · Weak view"
 WEAK_TEXT = "A small shift, a flip where it keeps the class."
 LOGITS = "2 · Logits"
-LOGITS_HELP = r"The raw scores $z$ of the network, one a class. Any real number; only differences count."
+LOGITS_HELP = r"The raw scores $z$ of the network, one per class. Any real numbers; only differences matter."
 LOGITS_TEXT = "The network's raw scores."
 LOGITS_SHIFTED = "Raw scores up to a constant: this keyframe holds probabilities only, so their mean is set to 0."
 SOFTMAX = "3 · Softmax"
@@ -74,27 +74,27 @@ LOSS_TEXT = {
     "mixmatch": "Squared distance, averaged over classes and views; its mean over all images is loss_u.",
     "gate": "Cross-entropy, 0 if the image is left out; its mean over all images, kept or not, is loss_u.",
 }
-ENTROPY_HELP = r"$H = -\sum_c p_c \ln p_c$ in nats: 0 = certain, $\ln C$ = no idea. Sharpening lowers it; T = 1 changes nothing, T = 0 leaves the argmax alone."
+ENTROPY_HELP = r"$H = -\sum_c p_c \ln p_c$ in nats: 0 = certain, $\ln C$ = no idea. Sharpening lowers it; T = 1 changes nothing, T = 0 leaves only the argmax."
 T_HELP = r"Sharpening temperature: $q_c \propto \bar p_c^{1/T}$. 1 changes nothing; towards 0 only the largest is left."
 K_HELP = (
-    "Weak views whose predictions are averaged. At keyframes as many as the run looked at, at checkpoints up to eight."
+    "Weak views whose predictions are averaged. At keyframes as many as the run recorded, at checkpoints up to eight."
 )
-TAU_HELP = "The confidence from which a guess counts as sure."
+TAU_HELP = "The confidence a guess must reach to count as sure."
 MAPPING_HELP = r"From learning status $\beta$ to threshold: convex $\beta/(2-\beta)$, linear $\beta$, concave $\ln(1+\beta)/\ln 2$."
 WARMUP_HELP = "Count the images without a confident class yet as one more class: the thresholds then stay low until many are sure."
 STATUS = {
     "recorded": "Learning status: as this run had recorded it by then, for its whole pool.",
-    "counted": "Learning status: counted from these predictions, as each were recorded once.",
+    "counted": "Learning status: counted from these predictions, as if each were recorded once.",
     "probe": "Learning status: counted from the 64 probe images, since this run keeps no record.",
 }
 OWN = {
-    "supervised": "This run is Supervised: it learns nothing from these images. Shown is what each method would make of them.",
+    "supervised": "This run is Supervised: it learns nothing from these images. This page shows what each method would make of them.",
     "mixmatch": "This run is MixMatch.",
     "fixmatch": "This run is FixMatch.",
     "flexmatch": "This run is FlexMatch.",
 }
 ALL_LABELLED = (
-    "Every training image of this run has its label, so the images here are labelled ones that it has learnt."
+    "Every training image of this run has its label, so the images here are labelled ones that it is trained on."
 )
 
 POPULATION = {"probe": "{} images", "test": "Test images"}
@@ -104,17 +104,17 @@ POPULATION_HELP = (
 )
 ONLY_PROBE = "This keyframe holds no confidences of the test set; the 64 probe images are used."
 GATES = {"fixmatch": "One threshold", "flexmatch": "FlexMatch", "hand": "By hand"}
-GATE_HELP = "FixMatch's single tau; FlexMatch's class thresholds from the learning status; or a threshold for each class as you like."
+GATE_HELP = "FixMatch's single tau; FlexMatch's class thresholds from the learning status; or your own threshold for each class."
 STATUS_HELP = "Recorded: sigma as the run had counted it. Counted: sigma from the frozen predictions themselves, which follows tau."
 STATUS_NAMES = {"recorded": "Recorded by the run", "counted": "Counted here"}
 TILE_HELP = {
     "coverage": "Share of these images whose guess is kept: the mask rate.",
     "purity": "Share of the kept guesses that are right, by the hidden labels.",
-    "wrong": "Share of kept and wrong ones, times the size of the unlabelled pool. The interval below tells how much luck is in it.",
-    "kept": "Kept guesses of all that are frozen here.",
+    "wrong": "Share of guesses that are kept and wrong, times the size of the unlabelled pool. The interval below shows how uncertain this is.",
+    "kept": "Kept guesses, out of all that are frozen here.",
 }
 AS_OWN = "as the run's own"
-POINTS = "Points: the difference to the run's own gate."
+POINTS = "Points: the difference from the run's own gate."
 CHARTS = {
     "histogram": ("Confidence", "How sure the model is, right and wrong. Hatched: wrong. Faint: not kept."),
     "classes": ("Accepted by class", "The guesses for each class: kept and right, kept and wrong (hatched), not kept. Number and line: its threshold."),
@@ -139,7 +139,7 @@ def shown_at(step: int, newest: bool, steps: int) -> str:
 
 def interval(low: float, high: float, pool: int, images: int) -> str:
     between = f"{text.number(round(low))} to {text.number(round(high))}"
-    return f"Wrong labels among the {text.number(pool)} of the pool, 95 % interval: {between}, judged by {text.plural(images, 'image')}."
+    return f"Wrong labels in the pool of {text.number(pool)}, 95 % interval: {between}, estimated from {text.plural(images, 'image')}."
 
 
 def points(value: float | None, own: float | None) -> str | None:

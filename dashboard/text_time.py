@@ -7,9 +7,9 @@ from dashboard.text import number
 TITLE = "Time machine"
 ABOUT = (
     "Every so often a run keeps what its model thought of the same images: a keyframe. Move the slider, or play, and everything on this page shows "
-    "that moment: look for the images that change their class, and for the wrong ones that are kept."
+    "that moment: look for images whose guessed class changes, and for wrong guesses that are kept."
 )
-EMPTY = "There is no run yet. The Train page starts one with a single click; its moments can be visited here, also while it trains."
+EMPTY = "There is no run yet. The Train page starts one with a single click; its moments can be visited here, even while it trains."
 NO_KEYFRAME = (
     "This run has no keyframe, so there is nothing to travel through: the first is written when its training begins."
 )
@@ -18,11 +18,11 @@ STEP = "Step"
 BUTTONS = {  # label, icon, help
     "previous": ("Previous", ":material/skip_previous:", "The keyframe before"),
     "next": ("Next", ":material/skip_next:", "The keyframe after"),
-    "play1": ("Play x1", ":material/play_arrow:", "One keyframe a second, from the beginning if it stands at the end"),
+    "play1": ("Play x1", ":material/play_arrow:", "One keyframe per second; from the start if it is at the end"),
     "play4": (
         "Play x4",
         ":material/fast_forward:",
-        "Four keyframes a second, from the beginning if it stands at the end",
+        "Four keyframes per second; from the start if it is at the end",
     ),
     "pause": ("Pause", ":material/pause:", "Stop playing"),
 }
@@ -39,7 +39,7 @@ CHARTS = {
     "lanes": ("Class thresholds", "Bar: what FlexMatch asks of a class at this moment. Line: the fixed tau."),
     "pseudo": (
         "Kept guesses by class",
-        "Shares of the classes among the kept guesses of the probe. Even bars: no class is left out.",
+        "Share of each class among the kept guesses of the probe. Even bars: no class is left out.",
     ),
     "confusion": (
         "Confusion matrix",
@@ -61,7 +61,7 @@ NO_TEST = "Not evaluated at this step"
 SHEET = "The same eight {} images"  # unlabelled, or labelled where every image of the run has its label
 
 BIOGRAPHY = "Biography of an image"
-BIOGRAPHY_PLAIN = "Pick an image. Each bar is a keyframe: its colour and name say what the model took the image for, its height how surely."
+BIOGRAPHY_PLAIN = "Pick an image. Each bar is a keyframe: its colour and name say what the model took the image for, its height how sure it was."
 BIOGRAPHY_TEXT = f"{BIOGRAPHY_PLAIN} Faint and hatched: not kept. Dotted: the threshold it had to pass."
 LISTS = {"all": "All", "wrong": "Wrong for ever", "flips": "Flip-floppers", "late": "Late bloomers"}
 LIST_HELP = {
@@ -98,7 +98,7 @@ FORK_TEXT = (
     "With nothing changed it gives the very same numbers."
 )
 FORK_FROM = "From the checkpoint at step"
-FORK_FROM_HELP = "Checkpoints are kept at a handful of steps on the way, and at the newest."
+FORK_FROM_HELP = "Checkpoints are kept at a handful of steps along the way, and at the newest one."
 FORK_START = "Start the fork"
 FORK_KNOBS = (
     "train.steps",
@@ -120,6 +120,6 @@ def size(count: int) -> str:
 def disk(frames: int, sizes: dict[str, int]) -> str:
     """Say what this run's keyframes and checkpoints cost, and those of all runs."""
     return (
-        f"On the disk: {number(frames)} keyframe{'s' * (frames != 1)} {size(sizes['keyframes'])}, checkpoints {size(sizes['checkpoints'])}; "
+        f"On disk: {number(frames)} keyframe{'s' * (frames != 1)} {size(sizes['keyframes'])}, checkpoints {size(sizes['checkpoints'])}; "
         f"all runs together {size(sizes['all'])}. Deleting a run frees its share."
     )

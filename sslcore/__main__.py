@@ -118,7 +118,10 @@ def _sweep(args: argparse.Namespace) -> int:
     for cell in {cell.method: cell for cell in sorted(grid, key=lambda cell: cell.labels)}.values():
         _check_data(cell.config, quiet=args.json)  # the largest count of each method: bad settings are bad usage
     if old := sweep.outdated(grid, Store(root).runs()):
-        print(f"{old:,} finished run{'s' * (old > 1)} of other files of this folder: not used again", file=sys.stderr)
+        print(
+            f"{old:,} finished run{'s' * (old > 1)} not used: the files in this folder have changed since then",
+            file=sys.stderr,
+        )
     bar = console.SweepLine(grid, parallel, quiet=args.json)
 
     def show(found: dict[str, ev.Run]) -> None:
@@ -196,7 +199,7 @@ def _export(args: argparse.Namespace) -> int:
     if out.suffix.lower() == ".zip" and len(ids) > 1:
         raise ConfigError(f"--out {args.out[:80]!r} can hold one run, got {len(ids)}; a .html report can hold several")
     if out.exists() and not args.force:
-        raise ConfigError(f"--out {args.out[:80]!r} is there already; --force replaces it")
+        raise ConfigError(f"--out {args.out[:80]!r} exists already; --force replaces it")
     if out.suffix.lower() == ".zip":
         transfer.export_run(store, ids[0], out)
     else:

@@ -103,13 +103,13 @@ def unpack(source: BinaryIO, folder: Path, most: Callable[[str], int | None], li
             manifest = _manifest(archive, infos.pop(MANIFEST, None), most(MANIFEST) or 0)
             told = manifest.get("members")
             if not isinstance(told, dict) or set(told) != set(infos):
-                raise TransferError("the file's table of members is not that of what it holds")
+                raise TransferError("the file's table of members doesn't match what it holds")
             for name, info in infos.items():
                 _write_member(archive, info, folder / name, told[name], most(name) or 0)
     except (TransferError, OSError, MemoryError):
         raise
     except Exception as error:  # zipfile and zlib raise many kinds for a damaged file
-        raise TransferError(f"the file is no whole zip archive: {error}".splitlines()[0]) from error
+        raise TransferError(f"the file is not a complete zip archive: {error}".splitlines()[0]) from error
     return manifest
 
 
@@ -139,7 +139,7 @@ def _directory(
         name = info.filename
         shown = repr(info.orig_filename[:120])
         if most(name) is None or info.orig_filename != name:
-            raise TransferError(f"the file holds {shown}, which is no part of an export of SSL Lab")
+            raise TransferError(f"the file holds {shown}, which is not part of an SSL Lab export")
         if name in found:
             raise TransferError(f"the file holds {shown} twice")
         plain(info, most(name) or 0, limits)
@@ -151,7 +151,7 @@ def listed(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
     """Return the members of a whole archive; TransferError for too many of them, or if they claim to unpack to too much."""
     infos = archive.infolist()
     if min((info.header_offset for info in infos), default=0):
-        raise TransferError("the file is no whole zip archive: it was cut off, or something stands before it")
+        raise TransferError("the file is not a complete zip archive: it was cut off, or something comes before it")
     if len(infos) > limits.members:
         raise TransferError(f"the file holds {len(infos):,} members; at most {limits.members:,} are allowed")
     if sum(info.file_size for info in infos) > limits.total:
@@ -169,22 +169,22 @@ def plain(info: zipfile.ZipInfo, most: int, limits: Limits) -> None:
         raise TransferError(f"{shown} in the file is encrypted")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise TransferError(
-            f"{shown} in the file is packed in a way that isn't read here; only stored and deflated files are"
+            f"{shown} in the file is compressed in a way that isn't read here; only stored and deflated files are"
         )
     if info.file_size > most:
-        raise TransferError(f"{shown} in the file is {info.file_size:,} bytes long; allowed are {most:,}")
+        raise TransferError(f"{shown} in the file is {info.file_size:,} bytes long; at most {most:,} are allowed")
     if info.file_size > max(SMALL, limits.ratio * info.compress_size):
         raise TransferError(f"{shown} in the file unpacks to {limits.ratio} times its size or more")
 
 
 def _manifest(archive: zipfile.ZipFile, info: zipfile.ZipInfo | None, most: int) -> dict[str, Any]:
     if info is None:
-        raise TransferError(f"the file has no {MANIFEST}: it is no export of SSL Lab")
+        raise TransferError(f"the file has no {MANIFEST}: it is not an SSL Lab export")
     with archive.open(info) as member:
         text = b"".join(bounded(member, most, MANIFEST))
     manifest = parse_json(text, MANIFEST)
     if not isinstance(manifest, dict):
-        raise TransferError(f"{MANIFEST} in the file is no JSON object")
+        raise TransferError(f"{MANIFEST} in the file is not a JSON object")
     return manifest
 
 
@@ -222,9 +222,9 @@ def parse_json(text: bytes, name: str) -> Any:
     """Read JSON from untrusted bytes; NaN and Infinity, which are no JSON, are refused. `name` is for the sentence."""
 
     def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no number")
+        raise ValueError(f"{constant} is not a number")
 
     try:
         return json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
-        raise TransferError(f"{name} in the file is no proper JSON: {error}") from error
+        raise TransferError(f"{name} in the file is not valid JSON: {error}") from error

@@ -73,12 +73,12 @@ class BatchStream:
         self.std = torch.tensor(images.std, device=device)
 
     def _fitting(self, pictures: int) -> int:
-        """Return of how many steps the pictures are made at once."""
+        """Return for how many steps the pictures are made at once."""
         return max(1, min(MOST, MEMORY // (pictures * self.images.train_images[0].numel())))
 
     @property
     def round(self) -> int:
-        """Steps that are alike in time only together: the first of them makes the pictures of all."""
+        """How many steps a round has: the first one makes the pictures for all of them, so only whole rounds take equal time."""
         return 1 if self.in_step else len(self.rows)
 
     def draw_ahead(self) -> None:

@@ -1,4 +1,4 @@
-"""How fast this machine trains: seconds a step of each method and net, and the augmentation against Pillow.
+"""How fast this machine trains: seconds per step of each method and net, and the augmentation against Pillow.
 
 Medians over timed steps; the first ones are left out. The images are noise in the sizes of the real sets (the time of
 a step doesn't depend on what is in the pictures).
@@ -30,7 +30,7 @@ Progress = Callable[[str, int, int], None]
 def run(
     device: str, net: str, method: str, steps: int, seconds: float, threads: int, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """Time what is asked for and return one JSON-able dict; `steps` and `seconds` bound each measurement, 3 steps at the least."""
+    """Time what is asked for and return one JSON-able dict; `steps` and `seconds` bound each measurement; at least 3 steps."""
     chosen = choose_device(device)
     used = prepare_thread(threads)
     nets = list(PRESET_OF_NET) if net == "all" else [net]

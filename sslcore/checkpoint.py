@@ -95,7 +95,7 @@ def newest(folder: Path) -> tuple[dict[str, Any] | None, list[Path]]:
             found = state
     if found is None and problem is not None:
         raise CheckpointError(
-            f"{problem}; no whole one is left: put a copy back, or move the damaged away to begin the run again"
+            f"{problem}; no intact one is left: restore a copy, or move the damaged ones away to begin the run again"
         )
     return found, damaged
 

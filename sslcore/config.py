@@ -43,39 +43,39 @@ class DataConfig:
         "which images of each class are labelled; typical, outliers: nearest to or farthest from the mean of their class",
         choices=("random", "typical", "outliers", "by-hand"),
     )
-    hand: str = setting("", "numbers of the training images labelled by hand, such as 3,17,204; with data.pick by-hand")
+    hand: str = setting("", "numbers of the training images labelled by hand, such as 3,17,204; for data.pick by-hand")
     wrong_share: float = setting(
         0.0, "share of the labelled images that are given a wrong class on purpose", low=0.0, high=1.0
     )
     labeled_gamma: float = setting(
         1.0,
-        "long tail of the labelled images: first class over last; below 1 the last class is the largest; 1: even",
+        "long tail of the labelled images: ratio of the first class to the last; below 1 the last class is the largest; 1: even",
         low=0.001,
         high=1000.0,
     )
     unlabeled_gamma: float = setting(
         1.0,
-        "long tail of the unlabelled images, by their hidden class: first over last; 1: as they come",
+        "long tail of the unlabelled images, by hidden class: ratio of the first to the last; 1: as they come",
         low=0.001,
         high=1000.0,
     )
     foreign_classes: int = setting(
         0,
-        "the last so many classes are foreign: neither labelled nor tested, their images stay in the unlabelled pool",
+        "how many of the last classes are foreign: neither labelled nor tested, but their images stay in the unlabelled pool",
         low=0,
         high=9998,
         unit="classes",
     )
     foreign_share: float | None = setting(
-        None, "share of the unlabelled pool that is of foreign classes; empty: all their images", low=0.0, high=0.99
+        None, "share of the unlabelled pool that is foreign images; empty: all of them are in it", low=0.0, high=0.99
     )
-    val: int = setting(0, "images cut off for validation before anything else", low=0, high=10_000_000, unit="images")
+    val: int = setting(0, "images set aside for validation before anything else", low=0, high=10_000_000, unit="images")
     include_labeled: str = setting(
         "auto",
-        "labelled images also in the unlabelled pool; auto: as in the method's paper",
+        "put the labelled images in the unlabelled pool too; auto: as in the method's paper",
         choices=("auto", "yes", "no"),
     )
-    image_size: int = setting(32, "side to which the images of a folder are resized", low=8, high=256, unit="pixels")
+    image_size: int = setting(32, "side length to which a folder's images are resized", low=8, high=256, unit="pixels")
     flip: str = setting(
         "auto",
         "mirror images left-right as weak augmentation; auto: where it keeps the class",
@@ -88,10 +88,10 @@ class DataConfig:
 class AugmentConfig:
     preset: str = setting(
         "paper",
-        "magnitudes of the strong view: the paper's table or one of two codes",
+        "magnitudes of the strong view: the paper's table, one of two public codes, or none",
         choices=("paper", "google", "kekmodel", "off"),
     )
-    num_ops: int | None = setting(None, "RandAugment operations a strong view (N); empty: the preset's", low=0, high=8)
+    num_ops: int | None = setting(None, "RandAugment operations per view (N); empty: the preset's", low=0, high=8)
     op_prob: float | None = setting(
         None, "chance that a drawn operation is applied (p); empty: the preset's", low=0.0, high=1.0
     )
@@ -124,7 +124,7 @@ class OptimConfig:
     momentum: float = setting(0.9, "momentum of sgd", low=0.0, high=0.999)
     weight_decay: float = setting(
         5e-4,
-        "decay of convolution and linear kernels; with adam a multiple of lr, applied after the step",
+        "decay of the convolution and linear weights; with adam a multiple of lr, applied after the step",
         low=0.0,
         high=1.0,
     )
@@ -134,12 +134,12 @@ class OptimConfig:
 @dataclass(frozen=True)
 class TrainConfig:
     steps: int = setting(1_048_576, "optimizer steps", low=1, high=100_000_000, unit="steps")
-    batch: int = setting(64, "labelled images a step (B)", low=1, high=4096, unit="images")
+    batch: int = setting(64, "labelled images per step (B)", low=1, high=4096, unit="images")
     seed: int = setting(
-        0, "one number behind the split, the order, the augmentation and the weights", low=0, high=2**31 - 1
+        0, "one number behind the split, the order, the augmentation and the initial weights", low=0, high=2**31 - 1
     )
     ema_decay: float = setting(0.999, "weight of the old value in the averaged weights", low=0.0, high=1.0)
-    ema_warmup: bool = setting(False, "start the average short: min(decay, (1 + t) / (10 + t))")
+    ema_warmup: bool = setting(False, "average over fewer steps at first: decay = min(ema_decay, (1 + t) / (10 + t))")
     evals: int = setting(64, "evaluations in the whole run, evenly spaced, the last one at its end", low=1, high=10_000)
     device: str = setting("auto", "auto takes the GPU if there is one", choices=("auto", "cpu", "cuda", "mps"))
     threads: int = setting(0, "CPU threads of the trainer; 0: all cores", low=0, high=1024)
@@ -150,11 +150,11 @@ class TrainConfig:
         choices=("auto", "fp32", "bf16", "fp16"),
     )
     graph: str = setting(
-        "auto", "one CUDA graph a step; auto: on a GPU, where it can be captured", choices=("auto", "on", "off")
+        "auto", "one CUDA graph per step; auto: on a GPU, where it can be captured", choices=("auto", "on", "off")
     )
     compile: bool = setting(
         False,
-        "compile the net with torch.compile; takes half a minute and a C compiler, and was slower than without on an H200",
+        "compile the net with torch.compile; takes half a minute and a C compiler, and was slower on an H200 than without",
     )
 
 
@@ -166,7 +166,7 @@ class SupervisedConfig:
 @dataclass(frozen=True)
 class MixMatchConfig:
     name: str = setting("mixmatch", "method", choices=("mixmatch",))
-    mu: int = setting(1, "unlabelled images a labelled one; MixMatch's interleaving needs 1", low=1, high=1)
+    mu: int = setting(1, "unlabelled images per labelled one; MixMatch's interleaving needs 1", low=1, high=1)
     views: int = setting(2, "weak views averaged into the guess (K)", low=1, high=8)
     temperature: float = setting(0.5, "sharpening temperature (T)", low=0.0, above=True, high=10.0, live=True)
     alpha: float = setting(0.75, "MixUp draws lambda from Beta(alpha, alpha)", low=0.0, above=True, high=100.0)
@@ -179,17 +179,17 @@ class MixMatchConfig:
 @dataclass(frozen=True)
 class FixMatchConfig:
     name: str = setting("fixmatch", "method", choices=("fixmatch",))
-    mu: int = setting(7, "unlabelled images a labelled one", low=1, high=64)
-    threshold: float = setting(0.95, "confidence from which a pseudo-label is kept (tau)", low=0.0, high=1.0, live=True)
+    mu: int = setting(7, "unlabelled images per labelled one", low=1, high=64)
+    threshold: float = setting(0.95, "confidence a pseudo-label needs to be kept (tau)", low=0.0, high=1.0, live=True)
     lambda_u: float = setting(1.0, "weight of loss_u", low=0.0, high=10_000.0, live=True)
 
 
 @dataclass(frozen=True)
 class FlexMatchConfig:
     name: str = setting("flexmatch", "method", choices=("flexmatch",))
-    mu: int = setting(7, "unlabelled images a labelled one", low=1, high=64)
+    mu: int = setting(7, "unlabelled images per labelled one", low=1, high=64)
     threshold: float = setting(
-        0.95, "fixed confidence from which a class is recorded (tau)", low=0.0, high=1.0, live=True
+        0.95, "fixed confidence that a guess must reach to be recorded (tau)", low=0.0, high=1.0, live=True
     )
     lambda_u: float = setting(1.0, "weight of loss_u", low=0.0, high=10_000.0, live=True)
     mapping: str = setting(
@@ -198,7 +198,7 @@ class FlexMatchConfig:
     threshold_warmup: bool = setting(True, "count the images without a confident class yet as one more class")
     fault: str = setting(
         "none",
-        "a fault of the tutorial, on purpose, to be seen",
+        "one of the tutorial's faults, on purpose, to show it",
         choices=("none", "mask-by-class-number", "confidence-as-mask-rate"),
     )
 
@@ -246,7 +246,7 @@ class RunConfig:
             )
         if self.data.foreign_share is not None and not self.data.foreign_classes:
             raise ConfigError(
-                f"data.foreign_share needs data.foreign_classes of 1 or more, else it must be empty, got {self.data.foreign_share:g}"
+                f"data.foreign_share must be empty unless data.foreign_classes is 1 or more, got {self.data.foreign_share:g}"
             )
         small = source.startswith("folder:") and self.data.image_size < 16
         if self.model.net == "lesson" and small and self.train.batch < 2:
@@ -268,7 +268,7 @@ def hand_picked(data: DataConfig) -> tuple[int, ...]:
     numbers = tuple(map(int, words))
     twice = [number for number, times in Counter(numbers).items() if times > 1]
     if twice:
-        raise ConfigError(f"data.hand must name each image once, got {twice[0]} more often")
+        raise ConfigError(f"data.hand must name each image once, got {twice[0]} more than once")
     return numbers
 
 

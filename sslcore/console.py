@@ -36,7 +36,7 @@ def percent(value: float | None) -> str:
 
 
 def sentence(run: ev.Run) -> str:
-    """Say how a run ended, with what an accuracy must be told with."""
+    """Say how a run ended, with all that an accuracy must be quoted with."""
     accuracy = run.summary.get("test_accuracy")
     tail = (
         f"test accuracy {percent(accuracy)} (averaged weights), {percent(run.summary.get('test_accuracy_raw'))} (raw); "
@@ -150,7 +150,7 @@ def progress(quiet: bool) -> Callable[[str, int, int], None] | None:
 
 
 def table(runs: Sequence[ev.Run]) -> str:
-    """Return one line a run under a header."""
+    """Return one line per run under a header."""
     head = ("run", "state", "method", "data", "labels", "seed", "step", "test", "raw", "seconds")
     rows = [
         (run.id, run.state, run.method, run.data, str(run.labels), str(run.seed), f"{run.step:,}/{run.steps:,}",
@@ -194,15 +194,15 @@ def sources() -> str:
         "shapes         6,000 colour drawings of ten things, 32 x 32; drawn on first use, works offline\n"
         "cifar10        60,000 photographs in 10 classes, 32 x 32; downloaded on first use\n"
         "cifar100       60,000 photographs in 100 classes, 32 x 32; downloaded on first use\n"
-        "svhn           99,289 house numbers, 32 x 32, never mirrored; downloaded on first use\n"
+        "svhn           99,289 digits cut out of house numbers, 32 x 32, never mirrored; downloaded on first use\n"
         "stl10          5,000 labelled, 100,000 unlabelled and 8,000 test photographs, 96 x 96; downloaded on first use\n"
-        "fashion_mnist  70,000 grey pictures of clothes, 28 x 28 with a border: 32 x 32; downloaded on first use\n"
+        "fashion_mnist  70,000 grey pictures of clothes, 28 x 28, bordered to 32 x 32; downloaded on first use\n"
         "folder:PATH    your own images: PATH/train/<class>/*, PATH/test/<class>/*, PATH/train/unlabeled/*, or PATH/<class>/*"
     )
 
 
 def describe_images(images: Any) -> dict[str, Any]:
-    """Return what there is to know of an ImageSet: counts a class, sizes, notes."""
+    """Return what there is to know about an ImageSet: counts per class, sizes, notes."""
     train = [int((images.train_labels == k).sum()) for k in range(images.num_classes)]
     test = [int((images.test_labels == k).sum()) for k in range(images.num_classes)]
     return {

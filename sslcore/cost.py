@@ -1,4 +1,4 @@
-"""What a sweep will cost where nothing like it was trained yet: a few real steps of each method, timed in the calling thread."""
+"""What a sweep will cost where nothing like it has been trained yet: a few real steps of each method, timed in the calling thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECONDS = 4.0  # for each method at most, but never under one round
 
 
 def measure(cells: Sequence[Cell]) -> dict[str, float]:
-    """Return {kind: seconds of a step, evaluations included} of one cell of each kind. Raises what a run of it would."""
+    """Return {kind: seconds per step, evaluations included} for one cell of each kind. Raises what a run of it would."""
     found: dict[str, float] = {}
     for cell in cells:
         kind = sweep.kind(cfg.to_dict(cell.config))

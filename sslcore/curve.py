@@ -43,7 +43,7 @@ class Point:
 
     @property
     def error(self) -> float:
-        """Standard error of the mean; 0 where one seed tells none."""
+        """Standard error of the mean; 0 with one seed, which has none."""
         return (self.sd or 0.0) / math.sqrt(self.n)
 
 
@@ -100,7 +100,7 @@ def best(found: Mapping[str, ev.Run]) -> tuple[ev.Run, str] | None:
 
 
 def labels_for(curve: Sequence[Point], accuracy: float, shift: float = 0.0) -> Reading | None:
-    """Return the smallest count at which `curve` (one method, by count) reaches `accuracy`; None of an empty curve.
+    """Return the smallest count at which `curve` (one method, by count) reaches `accuracy`; None for an empty curve.
 
     `shift`: standard errors by which the whole curve is moved up.
     """
@@ -152,7 +152,7 @@ def _rounded(value: float) -> int:
 
 
 def table(found: Sequence[Point]) -> str:
-    """Return means in percent with spread and n, one line a count, one column a method."""
+    """Return means in percent with spread and n, one line per count, one column per method."""
     methods = list(dict.fromkeys(point.method for point in found))
     counts = sorted({point.labels for point in found})
     by_place = {(point.method, point.labels): point for point in found}
@@ -165,7 +165,7 @@ def table(found: Sequence[Point]) -> str:
 
 
 def mean_cost(curve: Sequence[Point], name: str) -> float | None:
-    """Return the mean "images" or "seconds" over all runs of a curve; None of an empty one."""
+    """Return the mean "images" or "seconds" over all runs of a curve; None for an empty one."""
     runs = sum(point.n for point in curve)
     return sum(getattr(point, name) * point.n for point in curve) / runs if runs else None
 

@@ -49,11 +49,11 @@ class Database:
         emptied = file.exists() and not file.stat().st_size and not file.with_name(FILE + "-wal").exists()
         if emptied and any(self.root.glob("*/config.json")):
             raise StoreError(
-                f"{file} is empty although folders of runs lie beside it; put a copy of it back, or remove it to begin with no runs"
+                f"{file} is empty although folders of runs lie beside it; restore a copy of it, or remove it to start with no runs"
             )
 
     def _connection(self) -> sqlite3.Connection:
-        """One connection a thread: SQLite's own locks do the rest."""
+        """One connection per thread: SQLite's own locks do the rest."""
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
             db = sqlite3.connect(self.root / FILE, timeout=20.0, isolation_level=None)
@@ -123,6 +123,6 @@ class Database:
             return StoreError(f"{file} can't be written because the disk is full; make room, then go on")
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or not isinstance(error, sqlite3.Error):
             return StoreError(
-                f"{file} is damaged ({error}); nothing was changed: put a copy of it back, or move it away to begin with no runs"
+                f"{file} is damaged ({error}); nothing was changed: restore a copy of it, or move it away to start with no runs"
             )
         return StoreError(f"the run folder {self.root} can't be used: {error}")

@@ -130,7 +130,7 @@ def values(value: Any, what: str) -> dict[str, Any]:
 def origin(value: Any, what: str) -> dict[str, Any]:
     """Where a fork began: run and step, the settings it changed, and what they were before."""
     if not isinstance(value, dict) or not {*FORK, "changes"} <= set(value) <= {*FORK, "changes", "before"}:
-        raise TransferError(f"{what} must tell run, step, changes and before")
+        raise TransferError(f"{what} must state run, step, changes and before")
     named = {name: values(value[name], what) for name in ("changes", "before") if name in value}
     return {name: check(value[name], what) for name, check in FORK.items()} | named
 

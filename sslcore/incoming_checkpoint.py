@@ -45,7 +45,7 @@ def check(path: Path, config: cfg.RunConfig, classes: int, num_train: int) -> di
     try:
         state = checkpoint.load(path)
     except CheckpointError as error:
-        raise TransferError(f"{path.name} in the file is no checkpoint that can be read") from error
+        raise TransferError(f"{path.name} in the file is not a readable checkpoint") from error
     try:
         _check_state(path.name, state, config, classes, num_train)
     except (TransferError, MemoryError):
@@ -78,7 +78,7 @@ def _check_file(path: Path) -> None:
     except TransferError:
         raise
     except Exception as error:  # zipfile and pickletools raise many kinds for a damaged file
-        raise TransferError(f"{path.name} in the file is no checkpoint that can be read") from error
+        raise TransferError(f"{path.name} in the file is not a readable checkpoint") from error
 
 
 def _check_state(name: str, state: dict[str, Any], config: cfg.RunConfig, classes: int, num_train: int) -> None:

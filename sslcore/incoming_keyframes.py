@@ -75,7 +75,7 @@ def _fit(arrays: keyframes.Arrays, table: dict[str, tuple[str, str, str, str]], 
     for name, (_, _, low, end) in table.items():  # ranges last: by now every letter is bound
         array = arrays[name]
         if array.size and not (array.min() >= int(low) and array.max() < (dims[end] if end in dims else int(end))):
-            raise TransferError(f"{name} in keyframe {where} holds values that can't be")
+            raise TransferError(f"{name} in keyframe {where} holds impossible values")
 
 
 def read(path: Path) -> keyframes.Arrays:

@@ -28,10 +28,10 @@ def _fitting(what: str, typed: str, most: int) -> str:
 
 
 def clean_name(name: str) -> str:
-    """Return a name on one line, without signs that can't be seen."""
+    """Return a name on one line, without invisible characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in name).split())
 
 
 def clean_note(note: str) -> str:
-    """Return a note without signs that can't be seen, its lines kept."""
+    """Return a note without invisible characters, its lines kept."""
     return "".join(c for c in note if c.isprintable() or c == "\n").strip()

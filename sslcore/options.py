@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     )
 
     for name, help in (
-        ("resume", "go on with a run that rests, in this process"),
+        ("resume", "resume a run that was paused, stopped or cut short, in this process"),
         ("evaluate", "evaluate a run's last checkpoint on the test set"),
         ("show", "show one run: settings, result, events"),
         ("delete", "delete a run that isn't active"),
@@ -89,21 +89,21 @@ def parser() -> argparse.ArgumentParser:
         "run_ids", metavar="RUN", nargs="+", help="a run's id; several for one .html that compares them"
     )
     export.add_argument("--out", required=True, metavar="FILE", help="FILE.zip: all of the run; FILE.html: a report")
-    export.add_argument("--force", action="store_true", help="replace FILE if it is there")
-    take = command("import", "take in a run that was exported elsewhere")
+    export.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    take = command("import", "import a run that was exported elsewhere")
     take.add_argument("file", metavar="FILE", help="a .zip that `export` wrote")
     command("runs", "list all runs, newest first")
-    asked = command("predict", "ask a run's averaged weights about images of yours")
+    asked = command("predict", "ask a run's averaged weights about your own images")
     asked.add_argument("run_id", metavar="RUN", help="a run's id or a unique beginning of it")
-    asked.add_argument("images", metavar="IMAGE", nargs="+", help="an image file of any format that Pillow reads")
-    pseudo = command("pseudo-labels", "write what a run says of its whole unlabelled pool as CSV")
+    asked.add_argument("images", metavar="IMAGE", nargs="+", help="an image file in any format that Pillow reads")
+    pseudo = command("pseudo-labels", "write a run's predictions for its whole unlabelled pool as CSV")
     pseudo.add_argument("run_id", metavar="RUN", help="a run's id or a unique beginning of it")
     pseudo.add_argument("--out", required=True, metavar="FILE.csv", help="columns: path, class, confidence, kept")
     for made in (asked, pseudo):
         made.add_argument(
-            "--threshold", help="confidence from which an answer counts as sure (default: the run's method.threshold, else 0.95)"
+            "--threshold", help="confidence that an answer must reach to count as sure (default: the run's method.threshold, else 0.95)"
         )  # fmt: skip
-    doubtful = command("to-label", "write which images a person should label next as CSV")
+    doubtful = command("to-label", "write a CSV of the images that a person should label next")
     doubtful.add_argument("run_id", metavar="RUN", help="a run's id or a unique beginning of it")
     doubtful.add_argument("--count", default="24", help="how many images (default 24)")
     doubtful.add_argument(
@@ -119,32 +119,34 @@ def parser() -> argparse.ArgumentParser:
     for name in ("data", "steps", "device"):
         swept.add_argument(f"--{name}", help="as for train")
     swept.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting, in every cell; repeatable"
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting, for every run; repeatable"
     )
-    swept.add_argument("--parallel", default="auto", help="runs at a time (default auto: what the cores allow)")
-    swept.add_argument("--again", action="store_true", help="try failed cells once more")
-    swept.add_argument("--out", metavar="FILE.csv", help="write one row a run, kept up to date while it goes on")
+    swept.add_argument("--parallel", default="auto", help="runs at a time (default auto: what the machine allows)")
+    swept.add_argument("--again", action="store_true", help="train failed runs again")
+    swept.add_argument("--out", metavar="FILE.csv", help="write one row per run, kept up to date during the sweep")
     swept.add_argument(
-        "--per-class", metavar="FILE.csv", help="write one row a class of every run, to pair methods seed by seed"
+        "--per-class", metavar="FILE.csv", help="write one row per class of every run, to pair methods seed by seed"
     )
-    swept.add_argument("--report", metavar="FILE.html", help="write the curve and all that is read off it as one page")
+    swept.add_argument("--report", metavar="FILE.html", help="write the curve and everything read off it as one page")
     swept.add_argument("--tensorboard", action="store_true", help=BOARD_HELP)
 
-    bench = command("bench", "time every method, each net and the augmentation on the device at hand")
+    bench = command("bench", "time every method, every net and the augmentation on this machine")
     bench.add_argument("--device", default="auto", help="auto, cpu, cuda, mps")
     bench.add_argument("--net", default="all", choices=("all", "lesson", "wrn"), help="which net")
     bench.add_argument("--method", default="all", choices=("all", *cfg.METHOD_NAMES), help="which method")
     bench.add_argument(
         "--steps",
         default="30",
-        help="timed steps of each, at most, but whole rounds of those whose pictures are made at once (default 30)",
+        help="most timed steps of each, rounded up where the views of several steps are made at once (default 30)",
     )
     bench.add_argument(
-        "--seconds", default="15", help="seconds for each, at most, but never under 3 rounds (default 15)"
+        "--seconds", default="15", help="most seconds for each, after at least 3 timed rounds (default 15)"
     )
     bench.add_argument("--threads", default="0", help="CPU threads; 0: all cores")
-    bench.add_argument("--gpu", action="store_true", help="all that concerns an NVIDIA GPU, in at most 8 minutes")
-    bench.add_argument("--only", help="with --gpu: some of its sections, such as ceilings,methods")
+    bench.add_argument(
+        "--gpu", action="store_true", help="measure everything about an NVIDIA GPU, in at most 8 minutes"
+    )
+    bench.add_argument("--only", help="with --gpu: only some of its sections, such as ceilings,methods")
     bench.add_argument("--data", help="with --gpu: images to train on (default: noise)")
 
     data = command("data", "list the data sources, or load one and describe it")

@@ -43,7 +43,7 @@ class Preset:
 
 _LESSON = Preset(
     "Digits lesson",
-    "Real handwritten digits with a handful of labels, about 9 seconds a run on one CPU core. Measured on the 360 test "
+    "Real handwritten digits with a handful of labels, about 9 seconds per run on one CPU core. Measured on the 360 test "
     "images, seeds 0 to 9: with 40 labels FlexMatch 95.9 %, Supervised 88.8 %; with 10 labels 88.9 % and 66.0 %.",
     RunConfig(
         data=DataConfig(source="digits", labels=40),
@@ -77,7 +77,7 @@ def _broken(title: str, method: str, settings: Mapping[str, Any], note: str) -> 
 BROKEN: dict[str, Preset] = {
     "break-no-strong-view": _broken(
         "no strong augmentation", "fixmatch", {"augment.preset": "off", "data.labels": 10},
-        "Both views are weak, so the target of a kept image is what the model says already: there is little to disagree about and little to "
+        "Both views are weak, so the target of a kept image is what the model already says: there is little to disagree about and little to "
         "learn. Look at loss_u, which stays near 0. One seed proves nothing here: with seed 0 it ended at 76 % (92 % with strong views), "
         "with seed 1 at 88 % (87 %).",
     ),
@@ -88,44 +88,44 @@ BROKEN: dict[str, Preset] = {
     ),
     "break-lambda-100": _broken(
         "lambda_u = 100", "fixmatch", {"method.lambda_u": 100.0},
-        "The unlabelled loss counts a hundred times the labelled one: the model's own guesses outvote the labels. With seed 0 it ended by calling "
+        "The unlabelled loss weighs a hundred times as much as the labelled one: the model's own guesses outvote the labels. With seed 0 it ended up calling "
         "every image the same class, with full confidence. Look at mask rate and purity together, and at the labelled images' accuracy.",
     ),
     "break-one-label": _broken(
         "one label a class", "flexmatch", {"data.labels": 10},
-        "Ten labelled digits, one of each. Which ten decides more than the method: start it with several seeds and compare. "
+        "Ten labelled digits, one of each. Which ten matters more than the method: start it with several seeds and compare. "
         "Look for a class that is taken for another in the confusion matrix.",
     ),
     "break-wrong-label": _broken(
         "a mislabelled seed", "flexmatch", {"data.labels": 10, "data.wrong": 1},
-        "One label a class, and one of the ten is wrong on purpose. The error is passed on to the images that look alike: with seed 0 73 % of the "
-        "test images were right, and 93 % with all ten labels right. Look at the confusion matrix for a class that is never answered.",
+        "One label per class, and one of the ten is wrong on purpose. The error spreads to images that look alike: with seed 0, 73 % of the "
+        "test images were right, against 93 % with all ten labels right. Look in the confusion matrix for a class that is never predicted.",
     ),
     "break-long-tail": _broken(
         "long tails that disagree", "mixmatch", {"data.labels": 20, "data.labeled_gamma": 50.0, "data.unlabeled_gamma": 0.02},
-        "Most labels are 0s, most of the unlabelled images are 9s. The guesses lean to what has labels: with seeds 0, 1, 2 MixMatch "
+        "0 is the most frequent label, 9 the most frequent unlabelled digit. The guesses lean towards what has labels: with seeds 0, 1, 2 MixMatch "
         "ended at 70, 74, 56 %, Supervised at 73, 83, 65 %. Look at the recall of the 8s: 3, 17, 22 % where Supervised has 64, 92, 61 %.",
     ),
     "break-wrong-labels": _broken(
         "three labels in ten wrong", "mixmatch", {"data.wrong_share": 0.3},
-        "Twelve of forty labels name the next digit. Alike images outvote most of the errors: with seeds 0, 1, 2 MixMatch ended at 72, 73, 78 %, "
+        "Twelve of forty labels name the next digit. Images that look alike outvote most of the errors: with seeds 0, 1, 2 MixMatch ended at 72, 73, 78 %, "
         "Supervised at 62, 54, 63 %. Not everywhere: with seed 0 the recall of the 7s fell from 25 to 3 %. Look at the recall of each class.",
     ),
     "break-foreign": _broken(
         "foreign images in the pool", "fixmatch", {"data.labels": 9, "data.foreign_classes": 7},
         "Only 0, 1 and 2 are labelled and tested, while 70 % of the unlabelled images are other digits. With easy digits the accuracy doesn't "
         "suffer (seeds 0, 1, 2: FixMatch 91, 91, 98 %, Supervised 89, 85, 92 %), but at the end 93 to 97 % of the foreign images have a pseudo-label. "
-        "Look at the curve called foreign kept, which no purity counts.",
+        "Look at the curve called foreign kept: purity doesn't count these.",
     ),
     "break-mask-by-class": _broken(
         "mask by class number", "flexmatch", {"method.fault": "mask-by-class-number"},
-        "The tutorial looks the confidence up by the class number: all images taken for a 3 are judged by image number 3 of the batch, so a whole "
+        "The tutorial looks up the confidence by class number: all images taken for a 3 are judged by image number 3 of the batch, so a whole "
         "class is kept or dropped at once. Look at the images once the thresholds have risen: unsure ones are kept, sure ones dropped. The accuracy "
         "hides such a fault well; compare the purity.",
     ),
     "break-mask-rate": _broken(
         "a confidence called mask rate", "flexmatch", {"method.fault": "confidence-as-mask-rate"},
-        "The training is right, the report is not: the tutorial plots the mean confidence as mask rate. Look at the first steps, where FlexMatch "
+        "The training is right, the reporting is not: the tutorial plots the mean confidence as the mask rate. Look at the first steps, where FlexMatch "
         "keeps everything and the curve should stand at 100 %; it lies on the confidence curve instead.",
     ),
 }  # fmt: skip
@@ -168,7 +168,7 @@ TUTORIAL: dict[str, Preset] = {
     ),
     "tutorial-flexmatch": _tutorial(
         "The tutorial's FlexMatch", FlexMatchConfig(),
-        "SGD at 0.03 as in the paper, fifteen times the tutorial's FixMatch; mu = 1, where the paper has 7; kekmodel's ranges of RandAugment. "
+        "SGD at 0.03 as in the paper, fifteen times the rate of the tutorial's FixMatch; mu = 1, where the paper has 7; kekmodel's ranges of RandAugment. "
         "The tutorial's one run with 500 labels: 59.8 %; the paper's with 250: 95.0 %.",
     ),
 }  # fmt: skip
@@ -288,4 +288,4 @@ def caveat(run: ev.Run) -> str:
         return "The same device, torch version and settings give nearly the same numbers; bit for bit only on a CPU."
     threads = run.summary.get("threads", 0)
     cores = f" with {threads} thread{'s' * (threads != 1)}" if threads else ""
-    return f"The same numbers bit for bit on a CPU{cores} and the same torch version."
+    return f"It gives the same numbers bit for bit on a CPU{cores} and the same torch version."

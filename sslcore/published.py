@@ -104,18 +104,18 @@ def _recorded() -> tuple[Series, ...]:
 
 
 def caveats(shown: Sequence[Series], config: RunConfig) -> list[str]:
-    """Return in sentences why the numbers shown are no fair comparison with runs of this config; empty where nothing is shown."""
+    """Return in sentences why comparing the numbers shown with runs of this config is not fair; empty where nothing is shown."""
     found = []
     if shown and config.data.source != DATA:
-        found.append("These are numbers on CIFAR-10, the sweep's are on other images: the heights can't be compared.")
+        found.append("These numbers are on CIFAR-10 and the sweep's on other images: the heights can't be compared.")
     if shown and config.model.net != "wrn":
-        found.append("They were made with a WRN-28-2, the sweep's with a much smaller network.")
+        found.append("They come from a WRN-28-2, the sweep's from a much smaller network.")
     for group in GROUPS:
         budgets = {one.steps for one in shown if one.group == group}
         for steps in sorted(budgets - {config.train.steps}):
             share = config.train.steps / steps
             found.append(
-                f"{GROUPS[group]}: {steps:,} optimizer steps a run; this sweep takes {config.train.steps:,} ({_times(share)})."
+                f"{GROUPS[group]}: {steps:,} optimizer steps per run; this sweep takes {config.train.steps:,} ({_times(share)})."
             )
     return found
 

@@ -86,7 +86,7 @@ def _one(store: Store, run: ev.Run) -> str:
         f"<header><h1>{esc(shown_name(run))}</h1><p>{_pill(run)}</p><p class='lead'>{esc(part.told_with(run))}. One run with one seed: "
         f"another seed may differ by several points.</p></header>{part.headline(store, run)}{part.words(run)}"
         f"<h2>Curves</h2>{charts.run_charts(store, run)}{charts.confusion(store, run)}"
-        f"<h2>Make it again</h2>{part.command(run)}<h2>The run</h2>{part.facts(run)}"
+        f"<h2>Reproduce it</h2>{part.command(run)}<h2>The run</h2>{part.facts(run)}"
         f"<h2>All settings</h2>{part.settings([run], [])}<h2>What happened</h2>{part.history(store, run)}"
     )
 
@@ -96,12 +96,12 @@ def _several(store: Store, runs: Sequence[ev.Run]) -> str:
     names = [f"{name} ({run.id})" if names.count(name) > 1 else name for name, run in zip(names, runs, strict=True)]
     details = "".join(
         f"<h2>{esc(name)}</h2><p>{_pill(run)}</p><p class='lead'>{esc(part.told_with(run))}.</p>{part.headline(store, run)}{part.words(run)}"
-        f"{charts.confusion(store, run)}<h3>Make it again</h3>{part.command(run)}{part.facts(run)}"
+        f"{charts.confusion(store, run)}<h3>Reproduce it</h3>{part.command(run)}{part.facts(run)}"
         for name, run in zip(names, runs, strict=True)
     )
     return (
-        f"<header><h1>{len(runs)} runs compared</h1><p class='lead'>Each accuracy is that of one run with one seed; runs with other data, "
-        f"label counts or steps are no fair comparison.</p></header>{_table(runs, names)}"
+        f"<header><h1>{len(runs)} runs compared</h1><p class='lead'>Each accuracy is that of one run with one seed; runs that differ in data, "
+        f"label count or steps are not a fair comparison.</p></header>{_table(runs, names)}"
         f"<h2>Curves</h2>{charts.overlays(store, runs, names)}<h2>Settings</h2>{part.settings(runs, names)}{details}"
     )
 

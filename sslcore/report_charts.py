@@ -96,8 +96,8 @@ def _thresholds(store: Store, run: ev.Run, marks: Sequence[Mark]) -> str:
         Line(at, values[:, c], names[c] if c < len(names) else str(c), class_color(c), class_dash(c)) for c in shown
     ]
     tau = run.config.get("method", {}).get("threshold")
-    many = f" Of {len(order):,} classes the lowest and highest." if len(order) > MOST_CLASSES else ""
-    caption = f"What each class's guesses must reach to be kept; a class that lags is asked less.{many}"
+    many = f" Of {len(order):,} classes, the lowest and highest are shown." if len(order) > MOST_CLASSES else ""
+    caption = f"The confidence that each class's guesses must reach to be kept; lower for a class that lags.{many}"
     return figure(
         "Class thresholds", caption, lines, y_label="threshold", top=1.0, marks=marks,
         rule=(tau, f"tau {tau:g}") if isinstance(tau, (int, float)) else None,
@@ -110,8 +110,8 @@ def overlays(store: Store, runs: Sequence[ev.Run], names: Sequence[str]) -> str:
     share: dict[str, Any] = {"percent": True, "top": 1.0}
     for series, metric, title, caption, options in (
         (ev.EVAL, "eval/test/accuracy", "Test accuracy, EMA", "Averaged weights on the test images.", share | {"y_label": "accuracy"}),
-        (ev.EVAL, "eval/val/accuracy", "Validation accuracy, EMA", "On the images kept for choosing.", share | {"y_label": "accuracy"}),
-        (ev.TRAIN, "train/loss", "Loss", "Methods weigh its parts differently: compare the course, not the height.", {"y_label": "loss"}),
+        (ev.EVAL, "eval/val/accuracy", "Validation accuracy, EMA", "On the images set aside for choosing.", share | {"y_label": "accuracy"}),
+        (ev.TRAIN, "train/loss", "Loss", "Methods weigh its parts differently: compare the shape, not the height.", {"y_label": "loss"}),
         (ev.TRAIN, "train/mask_rate", "Mask rate", "Share of the pseudo-labels that is kept.", share | {"y_label": "share"}),
         (ev.TRAIN, "train/purity", "Purity", "Share of the kept pseudo-labels that is right.", share | {"y_label": "share"}),
     ):  # fmt: skip
@@ -191,6 +191,6 @@ def _recall(matrix: np.ndarray, names: Sequence[str]) -> str:
     )
     which = " (the ten lowest and five highest)" if len(order) < len(matrix) else ""
     return (
-        f"<table class='plain recall'><caption>Recall: share of a class's test images that is found{which}</caption>"
+        f"<table class='plain recall'><caption>Recall: share of a class's test images that are predicted right{which}</caption>"
         f"<thead><tr><th>class</th><th></th><th class='n'>recall</th><th class='n'>images</th></tr></thead><tbody>{rows}</tbody></table>"
     )

@@ -86,7 +86,7 @@ def headline(store: Store, run: ev.Run) -> str:
         (
             "train/foreign_kept",
             "Foreign images kept",
-            "share of the images of foreign classes that was pseudo-labelled all the same",
+            "share of the images of foreign classes that were given a pseudo-label",
         ),
     ):
         values = train.get(name, np.zeros(0))
@@ -106,11 +106,11 @@ def facts(run: ev.Run) -> str:
         ("Device", device(run)),
     ]  # fmt: skip
     if run.step and run.seconds:
-        rows.append(("Speed", f"{1000 * run.seconds / run.step:,.1f} ms a step"))
+        rows.append(("Speed", f"{1000 * run.seconds / run.step:,.1f} ms per step"))
         if "images_per_step" in summary:
             rows[-1] = (
                 "Speed",
-                f"{rows[-1][1]}, {run.step * summary['images_per_step'] / run.seconds:,.0f} images a second",
+                f"{rows[-1][1]}, {run.step * summary['images_per_step'] / run.seconds:,.0f} images per second",
             )
     for name, title in (
         ("num_unlabeled", "Unlabelled images"),
@@ -138,7 +138,7 @@ def command(run: ev.Run) -> str:
     try:
         line = presets.reproduce(run)
     except cfg.ConfigError as error:  # settings of another version
-        return f"<p class='note'>No command of this version makes this run: {esc(error)}.</p>"
+        return f"<p class='note'>No command of this version reproduces this run: {esc(error)}.</p>"
     return f"<pre class='command'>{esc(line)}</pre><p class='faint'>{esc(presets.caveat(run))}</p>"
 
 
@@ -154,7 +154,7 @@ def settings(runs: Sequence[ev.Run], names: Sequence[str]) -> str:
             f"<div{' class=own' if name in start and start[name] != value else ''}><dt>{esc(name)}</dt><dd>{esc(written(value))}</dd></div>"
             for name, value in tables[0].items()
         )
-        return f"<p class='faint'>Bold: unlike the preset {esc(runs[0].preset or presets.DEFAULT)}.</p><dl class='facts settings'>{cells}</dl>"
+        return f"<p class='faint'>Bold: differs from the preset {esc(runs[0].preset or presets.DEFAULT)}.</p><dl class='facts settings'>{cells}</dl>"
     differ = [name for name in order if len({written(table.get(name, "-")) for table in tables}) > 1]
     same = [name for name in order if name not in differ]
     head = "<tr><th>setting</th>" + "".join(f"<th>{esc(name)}</th>" for name in names) + "</tr>"
@@ -168,7 +168,7 @@ def settings(runs: Sequence[ev.Run], names: Sequence[str]) -> str:
     first = (
         f"<div class='wide'><table class='plain'><thead>{head}</thead><tbody>{rows}</tbody></table></div>"
         if differ
-        else "<p>None: they differ in nothing.</p>"
+        else "<p>None: all settings are the same.</p>"
     )
     return f"<h3>Settings that differ</h3>{first}<h3>Settings that all of them share</h3><dl class='facts settings'>{shared}</dl>"
 

@@ -38,9 +38,9 @@ def html(root: Path, plan: Plan, found: Mapping[str, ev.Run], groups: Sequence[s
     done = [run for run in found.values() if run.state == ev.FINISHED]
     share = f", {published.budget(config)}" if published.budget(config) else ""
     lead = (
-        f"{title}; {config.train.steps:,} optimizer steps a run{share}; seeds {sweep.span(plan.seeds)}; {len(done):,} of {len(grid):,} runs "
-        "finished. Last test accuracy of the averaged weights (EMA). The same seed gives every method the same labelled images, and fewer lie "
-        "inside more."
+        f"{title}; {config.train.steps:,} optimizer steps per run{share}; seeds {sweep.span(plan.seeds)}; {len(done):,} of {len(grid):,} runs "
+        "finished. Last test accuracy of the averaged weights (EMA). The same seed gives every method the same labelled images, and smaller sets "
+        "lie inside larger ones."
     )
     alt = f"Test accuracy of {', '.join(METHODS[m] for m in plan.methods)} over the number of labelled images"
     caveats = "".join(f"<li>{esc(words)}</li>" for words in published.caveats(beside, config))
@@ -52,8 +52,8 @@ def html(root: Path, plan: Plan, found: Mapping[str, ev.Run], groups: Sequence[s
         + (f"<div class='note'><p>These budgets differ:</p><ul>{caveats}</ul></div>" if caveats else "")
         + f"<h2>Numbers</h2>{_means(points, plan)}<h2>What labels are worth</h2>{_worth(points, plan)}"
         f"{_classes(root, plan, grid, found)}{_sources(beside)}"
-        f"<h2>Make it again</h2><pre class='command'>{esc(sweep.command(plan))}</pre>"
-        "<p class='faint'>Finished runs are used again; what is missing is trained.</p>"
+        f"<h2>Reproduce it</h2><pre class='command'>{esc(sweep.command(plan))}</pre>"
+        "<p class='faint'>Finished runs are used again; missing ones are trained.</p>"
         f"<h2>Every run</h2>{_runs(grid, found)}",
     )
 
@@ -75,7 +75,7 @@ def _means(points: Sequence[Point], plan: Plan) -> str:
         rows += f"<tr><th scope='row'>{labels:,}</th>{cells}</tr>"
     mine = [curve.of_method(points, m) for m in plan.methods]
     costs = ""
-    for name, each in (("images a run", "images"), ("training a run", "seconds")):
+    for name, each in (("images per run", "images"), ("training per run", "seconds")):
         cells = ""
         for found in mine:
             value = curve.mean_cost(found, each)
@@ -108,7 +108,7 @@ def _worth(points: Sequence[Point], plan: Plan) -> str:
             sure = (
                 f"{curve.between(fewest, most)}, one standard error either way"
                 if point.n > 1
-                else "one seed: how sure isn't known"
+                else "one seed: its uncertainty isn't known"
             )
             head = f"{METHODS[point.method]} with {point.labels:,} labels = {METHODS[BASELINE]} with {best}"
             lines.append(f"<li>{esc(head)} <span class='faint'>({esc(sure)})</span></li>")

@@ -42,7 +42,7 @@ class Generators:
         for name, generator in self._named.items():
             if len(state[name]) != len(generator.get_state()):
                 raise ConfigError(
-                    f"train.device must be the kind of device that this run began on, to go on with its random numbers; "
-                    f"those of its checkpoint can't go on on {generator.device.type} (evaluating works on any)"
+                    f"train.device must be the kind of device that this run began on: "
+                    f"its random numbers can't be continued on {generator.device.type} (evaluating works on any device)"
                 )
             generator.set_state(state[name].cpu())

@@ -1,4 +1,4 @@
-"""The run store: one SQLite file (WAL) and one folder a run. Read and written from any thread and process; no torch here.
+"""The run store: one SQLite file (WAL) and one folder per run. Read and written from any thread and process; no torch here.
 
 `lab.db` holds runs, metric points, per-class arrays, commands and events. `seq` counts the points of one series of a
 run without gaps, so that a reader can ask for every 2^k-th of them by key, however many there are.
@@ -360,7 +360,7 @@ def _run(row: sqlite3.Row) -> ev.Run:
         values["config"] = {section: dict(settings) for section, settings in _parsed(values["config"]).items()}
         values["summary"] = dict(_parsed(values["summary"]))
     except (ValueError, TypeError, AttributeError) as error:
-        raise StoreError(f"the row of run {values['id']} in the store is damaged; put a copy of lab.db back") from error
+        raise StoreError(f"the row of run {values['id']} in the store is damaged; restore a copy of lab.db") from error
     values["changed"] = bool(values["changed"])
     return ev.Run(**values)
 

@@ -93,7 +93,7 @@ def cells(plan: Plan, files: str = "") -> list[Cell]:
     if count > MOST_CELLS:
         raise ConfigError(f"a sweep must have at most {MOST_CELLS:,} runs, got {count:,}; use fewer labels or seeds")
     if varied := {"method.name", "data.labels", "train.seed"} & set(plan.settings):
-        raise ConfigError(f"{min(varied)} is what a sweep varies and can't be set for all of it")
+        raise ConfigError(f"{min(varied)} can't be set for a whole sweep, which varies it")
     found = []
     for seed in plan.seeds:
         for labels in plan.labels:
@@ -106,7 +106,7 @@ def cells(plan: Plan, files: str = "") -> list[Cell]:
 
 
 def _concerns(path: str, method: str, known: set[str]) -> bool:
-    """A method's setting that another method of the sweep lacks is passed over there: `method.threshold` for MixMatch."""
+    """A setting of one method is ignored for a method of the sweep that lacks it: `method.threshold` for MixMatch."""
     if path in known or not path.startswith("method."):
         return True
     others = {name for each in cfg.METHOD_NAMES for name, _, _ in cfg.walk(cfg.with_method(RunConfig(), each))}
@@ -122,7 +122,7 @@ def counts(name: str, text: str) -> tuple[int, ...]:
             raise ConfigError(f"{name} must be whole numbers such as 10,20,40 or 0-9, got {text[:80]!r}")
         low, high = int(first), int(last if dash else first)
         if not low <= high < low + MOST_CELLS:
-            raise ConfigError(f"{name} must be ranges that rise, of at most {MOST_CELLS:,} numbers, got {part[:80]!r}")
+            raise ConfigError(f"{name} must be increasing ranges of at most {MOST_CELLS:,} numbers, got {part[:80]!r}")
         found += range(low, high + 1)
     return tuple(found)
 
@@ -175,7 +175,7 @@ def _rank(run: ev.Run) -> tuple[int, int, float]:
 
 
 def speeds(runs: Iterable[ev.Run]) -> dict[str, float]:
-    """Return {kind: seconds of a step, evaluation included}: the median of this machine's runs of each `kind`."""
+    """Return {kind: seconds per step, evaluation included}: the median of this machine's runs of each `kind`."""
     seen: dict[str, list[float]] = {}
     for run in runs:
         if run.step > 0 and run.seconds > 0 and run.host == HOST and not run.summary.get("imported"):
@@ -242,7 +242,7 @@ COLUMNS = (
 
 
 def to_csv(plan_cells: Sequence[Cell], found: Mapping[str, ev.Run], preset: str) -> str:
-    """Return one row a cell, in the order of the grid; a cell without a run has its status and nothing else."""
+    """Return one row per cell, in the order of the grid; a cell without a run has its status and nothing else."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()

@@ -83,7 +83,7 @@ class Trainer:
         return taken
 
     def train_round(self) -> int:
-        """Take the steps that are alike in time only together, and return how many: for whoever times them."""
+        """Take one whole round of steps, which only together take a typical time, and return how many: for timing."""
         for _ in range(self.stream.round):
             self.train_step()
         return self.stream.round
@@ -173,9 +173,7 @@ class Trainer:
         if not all(
             torch.equal(getattr(split, part), getattr(self.split, part)) for part in ("labeled", "unlabeled", "val")
         ):
-            raise ConfigError(
-                "the checkpoint's labelled images are not those of this version's split; start the run anew"
-            )
+            raise ConfigError("the checkpoint's labelled images are not those of this version's split; start a new run")
         # A fork may have changed what the optimizer's groups hold beside their state: the config's word counts.
         constants = [{k: v for k, v in g.items() if k != "params"} for g in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])

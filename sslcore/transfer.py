@@ -95,7 +95,7 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         yield source
         return
     if not Path(source).is_file():
-        raise TransferError(f"{source} is no file")
+        raise TransferError(f"{source} is not a file")
     with open(source, "rb") as file:
         yield file
 

@@ -137,7 +137,7 @@ def test_points_table_and_readings_stand_on_the_page(store: Store) -> None:
     assert (
         "**FlexMatch with 10 labels = Supervised with 32**" in told
     )  # 60 % at 10, 90 % at 40: 85 % is 10 * 4 ** (25 / 30)
-    numbers = next(part.proto.body for part in at.get("html") if "training a run" in part.proto.body)
+    numbers = next(part.proto.body for part in at.get("html") if "training per run" in part.proto.body)
     assert (
         "<td>60.0 \u00b1 14.1 % (n\u00a02, 50.0 to 70.0 %)</td><td>85.0 \u00b1 7.1 % (n\u00a02, 80.0 to 90.0 %)</td>"
         in numbers
@@ -223,7 +223,7 @@ def test_what_cannot_be_swept_is_one_sentence_and_nothing_is_lost(store: Store) 
         ("smoke.counts", "10,x", "Label counts must be whole numbers such as 10,20,40 or 0-9"),
         ("smoke.counts", "0", "data.labels must be"),
         ("seeds", "0-900", "at most 2,000 runs"),
-        ("more", "train.seed=3", "train.seed is what a sweep varies"),
+        ("more", "train.seed=3", "train.seed can't be set for a whole sweep, which varies it"),
         ("more", "optim.nothing=3", "unknown setting 'optim.nothing'"),
         ("more", "nothing", "a setting must be written NAME=VALUE"),
         ("more", "'a", "must be written NAME=VALUE"),

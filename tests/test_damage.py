@@ -105,7 +105,7 @@ def test_with_no_whole_checkpoint_left_it_says_so_and_touches_nothing(copy: Path
     assert run.state == ev.FAILED and "\n" not in run.error
     assert (
         run.error.startswith(f"checkpoint last.pt of run {run_id} can't be read")
-        and "no whole one is left" in run.error
+        and "no intact one is left" in run.error
     )
     assert {path.stat().st_size for path in (copy / run_id).glob("*.pt*")} == {1000}
     assert store.points(run_id, ev.TRAIN)["step"].tolist() == points
@@ -191,7 +191,7 @@ def test_a_damaged_store_is_one_sentence_and_not_overwritten(
         (b"another file\n" * 1000, f"{file} is damaged (file is not a database); nothing was changed"),
         (flipped(content, 3), f"{file} is damaged"),
         (content[:3000], f"{file} is damaged"),
-        (b"", f"{file} is empty although folders of runs lie beside it; put a copy of it back"),
+        (b"", f"{file} is empty although folders of runs lie beside it; restore a copy of it"),
     ):
         file.write_bytes(broken)
         assert why in answers(copy, run_id)

@@ -156,7 +156,7 @@ def check(got: ImageSet, source: str, wanted: Made) -> None:
     train, labels = wanted["train"], wanted["train_y"]
     if source == "stl10":
         train, labels = np.concatenate([train, wanted["unlabeled"]]), np.concatenate([labels, np.full(20, -1)])
-        assert got.num_unlabeled == 20 and "truth is unknown" in got.notes[0]
+        assert got.num_unlabeled == 20 and "true classes are unknown" in got.notes[0]
     assert np.array_equal(got.train_images.numpy(), train) and np.array_equal(got.test_images.numpy(), wanted["test"])
     assert got.train_labels.tolist() == labels.tolist() and got.test_labels.tolist() == wanted["test_y"].tolist()
     assert (

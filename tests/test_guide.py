@@ -131,11 +131,11 @@ def test_a_run_with_wrong_labels_or_a_fault_is_not_sound(store: Store) -> None:
         fill(store, ev.FINISHED, config=presets.build("smoke", "flexmatch", {"train.steps": 80, **settings}))
     assert [guide.sound(run) for run in reversed(store.runs())] == [False, False, False, True]
     told = [notes.purpose(run) for run in reversed(store.runs())]
-    assert told[0] == "Broken on purpose: 1 labelled image told a wrong class." and not told[3]
+    assert told[0] == "Broken on purpose: 1 labelled image given a wrong class." and not told[3]
     assert "mean confidence" in told[1]
     assert told[2] == (
-        "Broken on purpose: 10 labelled images told a wrong class; of the labelled images the first class has 10 times as many as the one "
-        "at the other end; of the unlabelled images the last class has 10 times as many as the one at the other end; 2 foreign classes in the unlabelled pool."
+        "Broken on purpose: 10 labelled images given a wrong class; the first class has 10 times as many labelled images as the last; "
+        "the last class has 10 times as many unlabelled images as the first; 2 foreign classes in the unlabelled pool."
     )
 
 

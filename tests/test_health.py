@@ -55,7 +55,7 @@ def test_each_warning_with_its_images(pets: Path) -> None:
         "1 test image is also in the training part, pixel by pixel: test/cat/old.tif = train/cat/6.png."
     )
     assert quarrel.startswith("1 training image is in two classes at once: train/cat/5.tif = train/dog/a_cat.png.")
-    assert tiny == "Fewer than 10 labelled training images in: dog (2). What is learnt of these is luck."
+    assert tiny == "Fewer than 10 labelled training images in: dog (2). What is learnt about these is luck."
     assert lopsided.startswith("cat has 12 times as many training images as dog")
     assert repeat == "1 training image is there twice: train/cat/3.png = train/cat/again.bmp."
 
@@ -82,7 +82,7 @@ def test_the_command_line_tells_it_of_a_folder_and_of_a_zip(pets: Path, tmp_path
     assert "no.zip can't be opened: No such file" in capsys.readouterr().err
     (tmp_path / "bad.zip").write_bytes(b"no zip")
     assert main(["data", str(tmp_path / "bad.zip")]) == 2
-    assert "no whole zip" in capsys.readouterr().err
+    assert "not a complete zip" in capsys.readouterr().err
 
 
 def test_the_sample_is_spread_over_the_class() -> None:

@@ -153,7 +153,7 @@ def test_share_of_foreign_images_in_the_pool() -> None:
         ({"data.wrong_share": 0.5, "data.wrong": 1}, "one of them must be 0, got 1 and 0.5"),
         (
             {"data.foreign_share": 0.5},
-            "data.foreign_share needs data.foreign_classes of 1 or more, else it must be empty, got 0.5",
+            "data.foreign_share must be empty unless data.foreign_classes is 1 or more, got 0.5",
         ),
     ],
 )

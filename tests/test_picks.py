@@ -106,7 +106,7 @@ def test_by_hand_takes_the_clicked_images_class_by_class_in_their_order(images: 
         ("1,\u0662,3", "whole numbers"),
         ("1," + "9" * 5000, "whole numbers"),
         (",".join(map(str, range(2001))), "at most 2,000 whole numbers such as 3,17,204, got 2,001"),
-        ("5,6,5", "must name each image once, got 5 more often"),
+        ("5,6,5", "must name each image once, got 5 more than once"),
         ("1,2", "data.labels must be at most 2, as many as data.hand names, got 3"),
         ("0,1,99", "must name training images from 0 to 31, got 99"),
     ],

@@ -157,7 +157,7 @@ def test_the_state_of_the_page_is_in_the_url(store: Store) -> None:
 def test_an_address_of_a_run_that_is_gone_says_so(store: Store) -> None:
     fill(store, ev.FINISHED)
     assert [warning.value.replace("\\", "") for warning in page(run="nope").warning] == [
-        "There is no run nope in this folder: it was deleted, or the address is of another lab. Another run is shown."
+        "There is no run nope in this folder: it was deleted, or the address belongs to another lab. Another run is shown."
     ]
     assert not page().warning
 

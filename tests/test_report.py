@@ -197,7 +197,7 @@ def test_settings_of_another_version_are_no_failure(tmp_path: Path) -> None:
     store = Store(tmp_path)
     run_id = fill(store, ev.FINISHED, "fixmatch")
     store.update(run_id, config=store.run(run_id).config | {"later": {"knob": 1}})
-    assert "No command of this version makes this run" in read(html_report(store, [run_id])).text
+    assert "No command of this version reproduces this run" in read(html_report(store, [run_id])).text
 
 
 def test_a_run_that_is_not_there(tmp_path: Path) -> None:

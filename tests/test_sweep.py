@@ -85,7 +85,7 @@ def test_a_methods_own_setting_is_passed_over_by_those_that_lack_it() -> None:
         (Plan("smoke", seeds=(1, 1)), "seeds must not repeat itself, got 1 twice"),
         (Plan("smoke", seeds=(3, 9**400, 9**400)), f"seeds must not repeat itself, got {str(9**400)[:80]} twice"),
         (Plan("smoke", methods=("fixmatch", "magic")), "methods must be some of"),
-        (Plan("smoke", settings={"train.seed": "3"}), "train.seed is what a sweep varies"),
+        (Plan("smoke", settings={"train.seed": "3"}), "train.seed can't be set for a whole sweep, which varies it"),
         (Plan("smoke", settings={"method.magic": "3"}), "unknown setting 'method.magic'"),
         (Plan("smoke", seeds=tuple(range(600))), "at most 2,000 runs, got 12,000"),
         (Plan("nothing"), "preset must be one of"),

@@ -67,19 +67,19 @@ def test_the_forger_itself_makes_a_file_that_is_taken(valid: Members, other: Sto
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("../evil.txt", ["evil.txt", "no part"]),
-        ("/etc/evil", ["/etc/evil", "no part"]),
-        ("keyframes/../../evil", ["evil", "no part"]),
-        ("..\\evil.pt", ["evil", "no part"]),
-        ("C:\\evil.pt", ["evil", "no part"]),
-        ("keyframes\\000000001.npz", ["no part"]),
-        ("keyframes/", ["no part"]),
-        ("other.pt", ["other.pt", "no part"]),
-        ("meta.js\0n", ["no part"]),
-        ("last.pt ", ["no part"]),
-        ("LAST.PT", ["no part"]),
-        ("step-000000001.pt\n", ["no part"]),
-        ("x" * 5000, ["no part"]),
+        ("../evil.txt", ["evil.txt", "not part"]),
+        ("/etc/evil", ["/etc/evil", "not part"]),
+        ("keyframes/../../evil", ["evil", "not part"]),
+        ("..\\evil.pt", ["evil", "not part"]),
+        ("C:\\evil.pt", ["evil", "not part"]),
+        ("keyframes\\000000001.npz", ["not part"]),
+        ("keyframes/", ["not part"]),
+        ("other.pt", ["other.pt", "not part"]),
+        ("meta.js\0n", ["not part"]),
+        ("last.pt ", ["not part"]),
+        ("LAST.PT", ["not part"]),
+        ("step-000000001.pt\n", ["not part"]),
+        ("x" * 5000, ["not part"]),
     ],
 )
 def test_foreign_names(target: Store, valid: Members, tmp_path: Path, name: str, words: list[str]) -> None:
@@ -95,15 +95,15 @@ def test_no_export(target: Store, tmp_path: Path, data: bytes) -> None:
 
 
 def test_no_file(target: Store, tmp_path: Path) -> None:
-    refused(target, tmp_path / "nothing.zip", "no file")
-    refused(target, tmp_path, "no file")
+    refused(target, tmp_path / "nothing.zip", "not a file")
+    refused(target, tmp_path, "not a file")
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 def test_truncated(target: Store, lab: Any, tmp_path: Path, share: float) -> None:
     data = (lab[2] / "fixmatch.zip").read_bytes()
     (tmp_path / "x.zip").write_bytes(data[: int(share * len(data))])
-    refused(target, tmp_path / "x.zip", "no whole zip")
+    refused(target, tmp_path / "x.zip", "not a complete zip")
 
 
 def rezip(

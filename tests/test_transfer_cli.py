@@ -77,7 +77,7 @@ def test_bad_usage(tmp_path: Path, run_id: str, capsys: pytest.CaptureFixture[st
         (["export", run_id, "--out", str(tmp_path / "no" / "x.zip")], ["can't be written"]),
         (["export", run_id, "--out", str(tmp_path / "no" / "x.html")], ["can't be written"]),
         (["import", str(bad)], ["zip"]),
-        (["import", str(tmp_path / "nothing.zip")], ["no file"]),
+        (["import", str(tmp_path / "nothing.zip")], ["not a file"]),
     ):
         status, out, err = call(capsys, *words, *here)
         assert status == 2 and out == "" and len(err.strip().splitlines()) <= 2, err

@@ -107,7 +107,7 @@ def test_what_is_no_image_is_left_out_and_said(cache: Path) -> None:
     }
     done = unpack_images(zipped(GOOD | more), "x.zip")
     assert tree(done.folder) == sorted([*GOOD, "cat", "dog"])
-    assert done.notes == ("3 files that are not named as images were left out: cat/a.eps, cat/run.sh, readme.html.",)
+    assert done.notes == ("3 files without an image's file name were left out: cat/a.eps, cat/run.sh, readme.html.",)
 
 
 def test_a_broken_picture_is_for_the_loader_to_say(cache: Path) -> None:
@@ -119,17 +119,17 @@ def test_a_broken_picture_is_for_the_loader_to_say(cache: Path) -> None:
 
 
 NAMES = {
-    "up": ("../evil.png", "no path within the folder"),
-    "up within": ("cat/../../evil.png", "no path within the folder"),
-    "here": ("cat/./evil.png", "no path within the folder"),
-    "absolute": ("/etc/evil.png", "no path within the folder"),
-    "nothing between": ("cat//evil.png", "no path within the folder"),
-    "up as a folder": ("../evil/", "no path within the folder"),
+    "up": ("../evil.png", "not a path within the folder"),
+    "up within": ("cat/../../evil.png", "not a path within the folder"),
+    "here": ("cat/./evil.png", "not a path within the folder"),
+    "absolute": ("/etc/evil.png", "not a path within the folder"),
+    "nothing between": ("cat//evil.png", "not a path within the folder"),
+    "up as a folder": ("../evil/", "not a path within the folder"),
     "drive": ("C:/evil.png", "not every system can store"),
     "drive and backslash": ("C:\\evil.png", "not every system can store"),
     "backslash": ("..\\evil.png", "not every system can store"),
     "share": ("\\\\server\\share\\evil.png", "not every system can store"),
-    "zero byte": ("cat/evil.png\0.txt", "no path within the folder"),
+    "zero byte": ("cat/evil.png\0.txt", "not a path within the folder"),
     "line break": ("cat/ev\nil.png", "not every system can store"),
     "escape sequence": ("cat/\x1b[2Jevil.png", "not every system can store"),
     "device name": ("con/evil.png", "not every system can store"),
@@ -138,8 +138,8 @@ NAMES = {
     "blank at the end": ("cat /evil.png", "not every system can store"),
     "stream": ("cat/evil.png:x.png", "not every system can store"),
     "long": (f"cat/{'x' * 300}.png", "not every system can store"),
-    "deep": ("a/" * 13 + "evil.png", "more than 12 folders"),
-    "very deep": ("a/" * 5000 + "evil.png", "more than 12 folders"),
+    "deep": ("a/" * 13 + "evil.png", "more than 12 folders deep"),
+    "very deep": ("a/" * 5000 + "evil.png", "more than 12 folders deep"),
 }
 
 
@@ -189,7 +189,7 @@ def test_encrypted_and_oddly_packed(cache: Path) -> None:
         content[content.index(signature) + offset] |= 1
     refused(cache, io.BytesIO(bytes(content)), "cat/0.png", "encrypted")
     refused(
-        cache, zipped(GOOD, lambda file: file.writestr("cat/l.png", picture(), zipfile.ZIP_LZMA)), "packed in a way"
+        cache, zipped(GOOD, lambda file: file.writestr("cat/l.png", picture(), zipfile.ZIP_LZMA)), "compressed in a way"
     )
 
 
@@ -217,11 +217,11 @@ def test_no_zip_or_an_empty_one(cache: Path, content: bytes) -> None:
 def test_cut_off_damaged_and_without_images(cache: Path) -> None:
     whole = zipped(GOOD).getvalue()
     for share in (0.2, 0.6, 0.98):
-        refused(cache, io.BytesIO(whole[: int(share * len(whole))]), "no whole zip")
+        refused(cache, io.BytesIO(whole[: int(share * len(whole))]), "not a complete zip")
     damaged = bytearray(whole)
     damaged[damaged.index(b"cat/1.png") + 60] ^= 0xFF
-    refused(cache, io.BytesIO(bytes(damaged)), "no whole zip")
-    refused(cache, io.BytesIO(b"#!/bin/sh\n" + whole), "something stands before it")
+    refused(cache, io.BytesIO(bytes(damaged)), "not a complete zip")
+    refused(cache, io.BytesIO(b"#!/bin/sh\n" + whole), "something comes before it")
     refused(cache, zipped({"notes.txt": b"x"}), "holds no images, only notes.txt")
 
 

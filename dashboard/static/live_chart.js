@@ -139,7 +139,7 @@ function addTools(chart, box) {
     button.onclick = () => action(button)
     tools.appendChild(button)
   }
-  add("reset", "Show all of it again: undo zoom and pan", () => {
+  add("reset", "Show everything again: undo zoom and pan", () => {
     const { xaxis, yaxis } = themed(chart.figure, chart.view, chart.width, chart.style)[1]
     window.Plotly.relayout(chart.plot, { "xaxis.range": [...xaxis.range], ...(yaxis.range ? { "yaxis.range": [...yaxis.range] } : {}) })
   })

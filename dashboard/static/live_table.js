@@ -65,8 +65,8 @@ class Table {
     this.sorter.onchange = () => this.tell("sort", this.sorter.value)
     this.flip = make(bar, "button", "", "\u2191\u2193")
     this.flip.type = "button"
-    this.flip.title = "The other way round"
-    this.flip.setAttribute("aria-label", "Sort the other way round")
+    this.flip.title = "Reverse the order"
+    this.flip.setAttribute("aria-label", "Reverse the sort order")
     this.flip.onclick = () => this.tell("sort", this.other(this.data.sort))
     this.scroll = make(box, "div", "scroll")
     const table = (this.table = make(this.scroll, "table"))

@@ -1,4 +1,4 @@
-"""RandAugment and cutout on an NVIDIA GPU: one block an image, which stays in shared memory from the first operation to the last.
+"""RandAugment and cutout on an NVIDIA GPU: one block per image, which stays in shared memory from the first operation to the last.
 
 The same bytes as `apply_grouped` and `apply_selected`, which are its twins: whole numbers, and where Pillow rounds, the
 same roundings in the same order. An image passes through the operations that were drawn for it and no others.

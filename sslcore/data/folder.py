@@ -57,9 +57,9 @@ def load(source: str, found: Scan, image_size: int, test_share: float, progress:
         notes.append(f"{len(skipped):,} file{'s' * (len(skipped) > 1)} could not be read as an image: {names}.")
     unlabeled = int((labels < 0).sum())
     if unlabeled:
-        notes.append(f"{unlabeled:,} images have no label: they are trained on, but count in no purity.")
+        notes.append(f"{unlabeled:,} images have no label: they are trained on, but no purity counts them.")
     notes.append(
-        f"Every image was cut to its middle square and resized to {image_size} x {image_size} RGB, transparent parts "
+        f"Every image was cropped to its central square and resized to {image_size} x {image_size} RGB, transparent parts "
         "made white."
     )
     if trouble:

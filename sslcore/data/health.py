@@ -1,4 +1,4 @@
-"""What a person should know of a data set before training on it: tiny classes, lopsided ones, images that are there twice.
+"""What a person should know about a data set before training on it: tiny classes, lopsided ones, duplicated images.
 
 Images are compared as training sees them, pixel by pixel after decoding: a copy that was saved again as another kind of
 file without loss counts, one that was cropped or compressed anew does not.
@@ -38,17 +38,17 @@ class Health:
         found = []
         if self.leaks:
             found.append(
-                f"{_images(len(self.leaks), 'test')} also in the training part, pixel by pixel: {_named(self.leaks)}. The test "
-                "accuracy is better than it should be by these; take them out of one of the two parts."
+                f"{_images(len(self.leaks), 'test')} also in the training part, pixel by pixel: {_named(self.leaks)}. They make "
+                "the test accuracy look better than it is; remove them from one of the two parts."
             )
         if self.quarrels:
             found.append(
-                f"{_images(len(self.quarrels), 'training')} in two classes at once: {_named(self.quarrels)}. One of each two has a wrong label."
+                f"{_images(len(self.quarrels), 'training')} in two classes at once: {_named(self.quarrels)}. One of each pair has a wrong label."
             )
         tiny = [f"{name} ({count})" for name, count in zip(self.class_names, self.train, strict=True) if count < TINY]
         if tiny:
             shown = ", ".join(tiny[:5]) + (f" and {len(tiny) - 5} more" if len(tiny) > 5 else "")
-            found.append(f"Fewer than {TINY} labelled training images in: {shown}. What is learnt of these is luck.")
+            found.append(f"Fewer than {TINY} labelled training images in: {shown}. What is learnt about these is luck.")
         few, many = min(self.train), max(self.train)
         if many >= LOPSIDED * few:
             small, large = (self.class_names[self.train.index(count)] for count in (few, many))

@@ -182,8 +182,8 @@ def with_foreign(images: ImageSet, count: int) -> ImageSet:
     test_images, test_labels = images.test_images[tested], images.test_labels[tested]
     names = ", ".join(images.class_names[kept:][:5]) + (f" and {count - 5:,} more" if count > 5 else "")
     note = (
-        f"{count} class{'es are' if count > 1 else ' is'} foreign ({names}): {int(foreign.sum()):,} images of theirs are in the "
-        "unlabelled pool at most, none is labelled or tested."
+        f"{count} class{'es are' if count > 1 else ' is'} foreign ({names}): at most {int(foreign.sum()):,} of their images are in the "
+        "unlabelled pool, and none is labelled or tested."
     )
     return replace(
         images,

@@ -32,7 +32,7 @@ def choose(config: DataConfig, images: ImageSet) -> Choice | None:
 
 
 def features(images: Tensor) -> Tensor:
-    """Return uint8 images (N, H, W, channels) on their principal axes, (N, at most 32) float64; no label is used.
+    """Return uint8 images (N, H, W, channels) projected on their principal axes, (N, at most 32) float64; no label is used.
 
     In double precision, because the order of two images must not depend on the number of threads.
     """

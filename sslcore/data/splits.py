@@ -96,7 +96,7 @@ def make_split(
 
 
 def taught_labels(truth: Tensor, split: Split, num_classes: int) -> Tensor:
-    """Return the labels that training is given, (N,) int64: the truth, but of the mislabelled images the next class."""
+    """Return the labels that training is given, (N,) int64: the truth, but for the mislabelled images the next class."""
     if not len(split.mislabeled):
         return truth
     wrong = split.mislabeled.to(truth.device)

@@ -208,12 +208,12 @@ KINDS = {
     "stl10": Kind(
         "STL-10", "STL10", True, _one, stl10.read, unpacked="stl10_binary",
         notes=(
-            "The 100,000 unlabelled images come from a wider range of things than the ten classes; their truth is unknown, so they count in no "
-            "purity.",
+            "The 100,000 unlabelled images come from a wider range of things than the ten classes; their true classes are unknown, so no purity "
+            "counts them.",
         ),
     ),
     "fashion_mnist": Kind(
         "Fashion-MNIST", "FashionMNIST", True, lambda dataset: [Archive(dataset.mirrors[0] + name, name, md5) for name, md5 in dataset.resources],
-        _read_fashion, folder="fashion_mnist", notes=("The 28 x 28 images got a black border of 2 pixels: 32 x 32, as the nets need it.",),
+        _read_fashion, folder="fashion_mnist", notes=("The 28 x 28 images got a black border of 2 pixels: 32 x 32, as the nets need.",),
     ),
 }  # fmt: skip

@@ -68,8 +68,8 @@ def unpack_images(source: BinaryIO, name: str, limits: Limits = LIMITS) -> Unpac
     except MemoryError as error:
         raise TransferError("the file needs more memory than there is") from error
     except Exception as error:  # zipfile and zlib raise many kinds for a damaged file
-        raise TransferError(f"the file is no whole zip archive: {error}".splitlines()[0]) from error
-    note = f"{len(left_out):,} files that are not named as images were left out: {some_names(left_out)}."
+        raise TransferError(f"the file is not a complete zip archive: {error}".splitlines()[0]) from error
+    note = f"{len(left_out):,} files without an image's file name were left out: {some_names(left_out)}."
     return Unpacked(folder, len(wanted), (note,) if left_out else ())
 
 
@@ -111,9 +111,9 @@ def _parts(info: zipfile.ZipInfo) -> tuple[str, ...]:
     shown = repr(info.orig_filename[:120])
     parts = tuple(info.filename.removesuffix("/").split("/"))
     if info.orig_filename != info.filename or any(part in ("", ".", "..") for part in parts):
-        raise TransferError(f"{shown} in the file is no path within the folder")
+        raise TransferError(f"{shown} in the file is not a path within the folder")
     if len(parts) > DEEPEST + 1:
-        raise TransferError(f"{shown} in the file lies in more than {DEEPEST} folders")
+        raise TransferError(f"{shown} in the file lies more than {DEEPEST} folders deep")
     for part in parts:
         reserved = part.partition(".")[0].casefold() in RESERVED
         if FORBIDDEN & set(part) or part[-1] in ". " or reserved or len(part.encode()) > LONGEST:

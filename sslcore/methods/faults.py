@@ -3,7 +3,7 @@
     mask by class number:        mask_b = 1 if max q_k >= T_k with k = argmax q_b      right: max q_b >= T_argmax(q_b)
     confidence as mask rate:     mask rate = mean of max q_b                           right: mean of mask_b
 
-The first looks the confidence up with the class number, as if it were a position in the batch: every image that is
+The first looks up the confidence by class number, as if it were a position in the batch: every image that is
 taken for a 3 is judged by the confidence of image number 3, whatever that shows. The second trains rightly and reports
 wrongly. Nothing else differs from `flexmatch.py`; the tutorial's own way of counting is not repeated here.
 """

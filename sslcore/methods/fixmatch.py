@@ -7,7 +7,7 @@
     loss   = loss_x + lambda_u loss_u
 
 The sum in loss_u is divided by all mu B images, kept or not: few confident images mean a small loss. All images pass
-the net together, so that the three parts share their BatchNorm statistics, as in the authors' code.
+through the net together, so that the three parts share their BatchNorm statistics, as in the authors' code.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
     mask_b  = 1 if max q_b >= T_argmax(q_b)                                                    Eq. 8
 
 The fixed tau decides what is recorded, the class threshold what is trained on. At step 0 every T_c is 0, so the mask
-rate starts at 100 %: this is meant (all classes get a chance before any is confident). The thresholds come from the
+rate starts at 100 %: this is intended (all classes get a chance before any is confident). The thresholds come from the
 records up to the previous step (Alg. 1).
 """
 

@@ -2,11 +2,11 @@
 
     q_b  = sharpen(1/K sum_k p(y | weak_k(u_b)), T),  sharpen(p, T)_i = p_i^(1/T) / sum_j p_j^(1/T)      Eq. 6, 7
     W    = shuffle(X and the K views of U);  lambda ~ Beta(alpha, alpha);  lambda' = max(lambda, 1 - lambda)
-    x'   = lambda' x + (1 - lambda') w, the labels alike, one lambda an image                          Eq. 8 - 11
+    x'   = lambda' x + (1 - lambda') w, the labels likewise, one lambda per image                      Eq. 8 - 11
     loss = 1/|X'| sum H(y', p(x')) + lambda_u(step) 1/(C |U'|) sum |q' - p(u')|^2                      Eq. 3 - 5
 
 lambda_u rises linearly from 0. The batches are interleaved before the net, so that BatchNorm sees mixed batches of B;
-of all forwards of a step only the first interleaved one moves the running statistics (as in the authors' code).
+of a step's forward passes only the first interleaved one updates the running statistics (as in the authors' code).
 """
 
 from __future__ import annotations

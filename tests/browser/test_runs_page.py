@@ -254,7 +254,7 @@ def test_a_run_is_saved_and_taken_in_again_and_a_broken_file_is_one_sentence(
     run = fill(store, ev.FINISHED, frames=False)
     page = runs_page()
     box(page, run).click()
-    page.get_by_text("The command that makes this run again").wait_for()
+    page.get_by_text("The command that reproduces this run").wait_for()
     page.get_by_role("button", name="Save", exact=True).click()
     with page.expect_download() as csv:
         page.get_by_role("button", name="Metrics (CSV)").click()

@@ -5,6 +5,8 @@ The curves were recorded by `python -m tests.record_curves`, which says what set
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ import pytest
 from dashboard.alerts import Alert, alerts
 from dashboard.queries import Snapshot
 from sslcore import events as ev
+from sslcore import presets
+from sslcore.store import Store
 from tests.record_curves import CASES, FILE, record
 
 with np.load(FILE) as recorded:
@@ -83,17 +87,59 @@ def test_nothing_is_said_before_the_first_points() -> None:
         assert moment(curves, method, steps, 0) == []
 
 
-def test_a_diverged_run_ends_as_one() -> None:
-    assert str(of("diverged")[0]["state"]) == str(of("unstable")[0]["state"]) == ev.DIVERGED
+def test_a_diverged_run_ends_as_one(tmp_path: Path) -> None:
+    for case in ("diverged", "unstable"):
+        assert str(of(case)[0]["state"]) == ev.DIVERGED
+    store = Store(tmp_path)
+    run_id = store.create(presets.build("smoke", "supervised", {"train.threads": 1, **CASES["diverged"][1]}))
+    store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED])
+    with pytest.raises(ev.Diverged, match="by step"):
+        Stay(store, run_id).advance(threading.Event())
+    points = store.points(run_id, ev.TRAIN)
+    assert 0 < points["step"][-1] < 200 and np.isfinite(points["train/loss"]).all(), "what isn't finite is no point"
+
+
+def told(loss: np.ndarray, *labelled: float, last: int = 100, steps: int = 100) -> str:
+    """What is said at step `last` of a supervised run with this loss and these accuracies on the labelled images, of ten classes."""
+    curves = {"step": np.linspace(1, last, len(loss)), "train/loss_x": loss, "classes": np.array(10)}
+    if labelled:
+        curves |= {"evals/step": np.linspace(1, last, len(labelled)), "evals/eval/train/accuracy": np.array(labelled)}
+    return " ".join(alert.what for alert in moment(curves, "supervised", steps, last))
+
+
+def fallen(share: float, points: int = 16) -> np.ndarray:
+    """A loss that falls by a share after the first quarter of its points."""
+    return np.where(np.arange(points) < points // 4, 2.0, 2.0 * (1 - share))
+
+
+def test_a_flat_loss_is_told_unless_the_labelled_images_are_learnt() -> None:
+    assert "the loss hardly falls." in told(fallen(0.04)) and not told(fallen(0.06))
+    assert "only 10 % right" in told(fallen(0.04), 0.5, 0.1) and not told(fallen(0.04), 0.1, 0.5)
+
+
+def test_a_falling_loss_is_told_after_three_evaluations_no_better_than_twice_chance() -> None:
+    assert told(fallen(0.5), 0.1, 0.2, 0.1) and not told(fallen(0.5), 0.1, 0.2)
+    assert not told(fallen(0.5), 0.1, 0.3, 0.1)
+
+
+def test_nothing_learnt_is_said_after_16_points_30_steps_and_a_fifth_of_the_run() -> None:
+    assert told(fallen(0.0, 16)) and not told(fallen(0.0, 15))
+    assert told(fallen(0.0), last=30) and not told(fallen(0.0), last=29)
+    assert told(fallen(0.0), last=200, steps=1000) and not told(fallen(0.0), last=199, steps=1000)
+
+
+def test_a_loss_is_diverging_when_three_points_stand_at_three_times_its_lowest_level() -> None:
+    low = fallen(0.5)  # down to 1
+    assert "diverging" in told(np.append(low, [3.1] * 3)) and "diverging" not in told(np.append(low, [2.9] * 3))
+    assert "diverging" not in told(np.append(low, [3.1] * 2)), "a mean of three, so that one point says nothing"
+    assert not told(np.append(low / 100, [2.9] * 3), 0.9), "many times a tiny loss is still a small one"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["collapse", "bias", "stuck", "healthy/flexmatch/10"])
-def test_the_recorded_curves_are_what_the_engine_gives(case: str, tmp_path: Any) -> None:
-    from sslcore.store import Store
-
+def test_the_recorded_curves_are_what_the_engine_gives(case: str, tmp_path: Path) -> None:
     fresh, (kept, method, steps) = record(case, Store(tmp_path)), of(case)
-    told = [
+    said = [
         [alert.what.split(":")[0].split("(")[0] for alert in moment(c, method, steps, steps)] for c in (fresh, kept)
     ]
-    assert told[0] == told[1]
+    assert said[0] == said[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import re
@@ -198,6 +199,17 @@ def test_the_draws_are_mixmatchs_and_the_density_is_betas() -> None:
         "of \u03bb\u2032",
     ]
     assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [0.3, 0.7]
+    bars, density, folded = (
+        {axis: np.frombuffer(base64.b64decode(trace[axis]["bdata"]), "<f4") for axis in "xy"}
+        for trace in figure["data"]
+    )
+    assert bars["y"].mean() == pytest.approx(1), "of a density, too, the area is 1"
+    assert np.allclose(density["y"], exhibits_augment.beta_density(0.75, density["x"].astype(float)), rtol=1e-4)
+    upper = folded["x"] > 0.499
+    assert np.isnan(folded["y"][~upper]).all() and np.allclose(folded["y"][upper], 2 * density["y"][upper])
+    for share, lines in ((0.8, [0.8]), (0.5, [0.5])):  # the larger share already
+        drawn = exhibits_augment.beta_chart(np.array([0.5]), 0.75, share)["layout"]["shapes"]
+        assert [shape["x0"] for shape in drawn] == lines
 
 
 def test_the_models_bars_are_predict_logits_of_the_averaged_weights(store: Store, trainer: Trainer) -> None:

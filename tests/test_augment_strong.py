@@ -151,6 +151,23 @@ def test_kekmodels_cutout_is_up_to_17_pixels_and_starts_inside() -> None:
 
 
 @pytest.mark.parametrize(
+    ("height", "width", "share", "side"),
+    [(16, 32, 0.5, 8), (32, 16, 0.5, 8), (15, 40, 0.5, 8), (16, 16, 0.05, 1), (16, 16, 0.03, 0)],
+)
+def test_the_cutouts_side_is_a_share_of_the_shorter_side_to_the_nearest_pixel(
+    height: int, width: int, share: float, side: int
+) -> None:
+    config = AugmentConfig(preset="paper", num_ops=0, cutout=share)
+    top, left, bottom, right = draw_strong(
+        500, height, width, config, torch.Generator().manual_seed(0), "cpu"
+    ).box.unbind(1)
+    assert int((bottom - top).max()) == int((right - left).max()) == side
+    rng, white = np.random.default_rng(0), np.full((height, width, 1), 255, np.uint8)
+    areas = [int((np.asarray(pillow_strong(white, rng, config, False)) != 255).sum()) for _ in range(50)]
+    assert max(areas) == side**2, "the twin that the bench times cuts as much"
+
+
+@pytest.mark.parametrize(
     ("preset", "frame", "cutout"), [("paper", 128, 128), ("google", 128, 128), ("kekmodel", 0, 127)]
 )
 def test_fills(preset: str, frame: int, cutout: int) -> None:

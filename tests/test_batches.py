@@ -11,7 +11,7 @@ import torch
 from sslcore import data, presets
 from sslcore.augment.views import normalize
 from sslcore.batches import MEMORY, MOST, EndlessIndices
-from sslcore.config import METHOD_NAMES
+from sslcore.config import METHOD_NAMES, DataConfig
 from sslcore.methods.base import Batch
 from sslcore.trainer import Trainer
 
@@ -64,6 +64,19 @@ def test_without_augmentation_views_are_the_images_themselves() -> None:
     expected = normalize(images[trainer.split.unlabeled[batch.u_index]], trainer.stream.mean, trainer.stream.std)
     torch.testing.assert_close(batch.u[0], expected)
     torch.testing.assert_close(batch.u[1], expected)
+
+
+def test_the_hidden_truth_is_that_of_the_images_in_the_batch() -> None:
+    trainer = make("fixmatch", **{"data.foreign_classes": "4", "data.include_labeled": "no"})
+    u_index = following(trainer).u_index
+    index, whole = trainer.split.unlabeled[u_index], data.load(DataConfig()).train_labels
+    truth, foreign = trainer.stream.hidden(u_index)
+    assert foreign is not None and 0 < int(foreign.sum()) < len(foreign)
+    assert torch.equal(foreign, whole[index] >= 6)
+    assert torch.equal(truth, torch.where(foreign, -1, whole[index]))
+    mixmatch = make("mixmatch")  # the labelled images are not in its pool: a place there is no place among all images
+    truth, none_foreign = mixmatch.stream.hidden(u_index)
+    assert none_foreign is None and torch.equal(truth, whole[mixmatch.split.unlabeled[u_index]])
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from sslcore import bench, config
+from sslcore import bench, config, presets
 from sslcore.__main__ import main
 from sslcore.batches import MOST
+from sslcore.console import result
 from sslcore.store import Store
 
 FIELDS = {
@@ -88,6 +89,25 @@ def test_train_evaluate_show_runs_delete(call: Any, tmp_path: Path) -> None:
     status, out, _ = call("delete", found["run_id"], "--json")
     assert status == 0 and json.loads(out)["deleted"] is True
     assert Store(tmp_path).runs() == []
+
+
+def test_what_other_tools_read_of_a_run_are_its_own_numbers(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run_id = store.create(presets.build("smoke", "fixmatch", {"train.seed": 4}), preset="smoke")
+    told = result(store.run(run_id))
+    assert set(told) >= FIELDS and told["run_id"] == run_id and told["status"] == "queued"
+    assert (told["step"], told["steps"], told["seconds"], told["seed"]) == (0, 30, 0.0, 4)
+    nothing = {name for name, value in told.items() if value is None}
+    numbers = {
+        "test_accuracy": 0.5, "test_accuracy_raw": 0.25, "test_balanced_accuracy": 0.75, "best_val_accuracy": 0.625,
+        "weights_sha256": "0" * 64, "device": "cpu", "threads": 3,
+    }  # fmt: skip
+    assert nothing == {*numbers, "seconds_per_step", "images_per_s"}
+    store.update(run_id, step=10, seconds=4.0, summary={**numbers, "images_per_step": 50, "test_accuracy_at_best": 0.9})
+    told = result(store.run(run_id))
+    assert {name: told[name] for name in numbers} == numbers
+    assert (told["step"], told["steps"], told["seconds"]) == (10, 30, 4.0)
+    assert (told["seconds_per_step"], told["images_per_s"]) == (0.4, 125.0)
 
 
 def test_same_command_same_weights(call: Any) -> None:

@@ -55,6 +55,13 @@ def test_a_rare_class_counts_as_much_as_a_frequent_one() -> None:
     assert found.balanced_accuracy == pytest.approx(0.75) and found.accuracy == 5 / 7
 
 
+def test_the_fifth_guess_counts_and_the_sixth_does_not() -> None:
+    images = torch.zeros(4, 2, 2, 1, dtype=torch.uint8)  # guesses 0, 1, 2, ... in this order
+    for classes in (6, 10):
+        labels = torch.tensor([0, 4, 4, 5])
+        assert evaluate(Told(classes), images, labels, torch.zeros(1), torch.ones(1)).top5 == 0.75
+
+
 def test_no_top5_with_five_classes_or_fewer() -> None:
     images = torch.zeros(2, 2, 2, 1, dtype=torch.uint8)
     found = evaluate(Told(5), images, torch.tensor([0, 1]), torch.zeros(1), torch.ones(1))

@@ -67,6 +67,18 @@ def test_with_fewer_images_than_classes_the_last_one_is_asked() -> None:
     assert method.keep(torch.tensor([0.99, 0.5]), torch.tensor([3, 0])).tolist() == [False, True]
 
 
+def test_a_keyframe_keeps_what_the_faulty_mask_keeps() -> None:
+    one = trainer(**{"method.fault": "mask-by-class-number", "method.threshold": "0.3"})
+    assert isinstance(one.method, FlexMatch)
+    generator = torch.Generator().manual_seed(0)
+    one.method.selected.copy_(torch.randint(11, one.method.selected.shape, generator=generator))
+    frame = one.probe.frame(one.model, one.method, None)
+    confidence, pseudo = torch.from_numpy(frame["weak_probs"]).max(dim=1)
+    kept, sound = one.method.keep(confidence, pseudo), FlexMatch.keep(one.method, confidence, pseudo)
+    assert frame["mask"].tolist() == kept.int().tolist()
+    assert not torch.equal(kept, sound) and 0 < int(kept.sum()) < len(kept), "the fault must be seen"
+
+
 def test_the_confidence_called_mask_rate_changes_the_report_alone() -> None:
     model = Linear(1.5)
     config = FlexMatchConfig(threshold=0.8, fault="confidence-as-mask-rate")

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from sslcore.lab import Lab
 from sslcore.session import Stay
 from sslcore.store import Store
 from sslcore.trainer import Trainer, choose_device
+from tests import forge
 from tests.test_cli import call as call
 from tests.test_lab import config, until, wait
 from tests.test_trainer import assert_same
@@ -202,6 +204,42 @@ def test_best_on_validation_is_that_of_the_fork(lab: Lab) -> None:
         points = lab.store.points(made.id, ev.EVAL)
         among = points["step"] >= (best if best <= at else at + 1)
         assert made.summary["best_val_accuracy"] == pytest.approx(points["eval/val/accuracy"][among].max(), abs=1e-6)
+
+
+@pytest.mark.parametrize(("best_step", "kept"), [(5, True), (10, True), (20, False)])
+def test_a_fork_has_the_best_of_its_parent_only_if_that_was_there_by_then(
+    tmp_path: Path, best_step: int, kept: bool
+) -> None:
+    store = Store(tmp_path)
+    parent = forge.train(store, "supervised", until=10, **{"data.val": "40", "train.evals": "6"})
+    best = {"best_val_accuracy": 0.875, "best_step": best_step, "test_accuracy_at_best": 0.75}
+    store.update(parent, summary=store.run(parent).summary | best)
+    made = fork.create(store, parent, 10, {})
+    state = checkpoint.load(store.folder(made) / checkpoint.LAST)
+    assert (store.folder(made) / checkpoint.BEST).exists() == kept
+    assert (state["best"] == checkpoint.load(store.folder(parent) / checkpoint.LAST)["best"]) == kept
+    assert kept or state["best"] < 0, "whatever it reaches first is its best"
+    assert {name: store.run(made).summary.get(name) for name in best} == (best if kept else dict.fromkeys(best))
+
+
+def test_a_fork_takes_over_what_was_set_before_it_and_nothing_else_that_happened(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    parent = forge.train(store, "supervised", until=10)
+    rate = store.run(parent).config["optim"]["lr"]
+    for step, kind, values in (
+        (4, "set", {"optim.lr": 0.9}), (5, "damaged", {"file": "last.pt"}), (6, "fork", {"run": "a", "step": 6}),
+        (10, "set", {"optim.lr": rate}),  # before the checkpoint: it holds it
+        (10, "set", {"optim.lr": 0.8}),  # after the checkpoint of the same step
+        (11, "set", {"optim.lr": rate}),
+    ):  # fmt: skip
+        store.add_event(parent, step, kind, values)
+    made = fork.create(store, parent, 10, {})
+    found = [(event.step, event.kind, event.data) for event in store.events(made) if event.kind != "state"]
+    assert found == [
+        (4, "set", {"optim.lr": 0.9}), (6, "fork", {"run": "a", "step": 6}), (10, "set", {"optim.lr": rate}),
+        (10, "fork", {"run": parent, "step": 10}),
+    ]  # fmt: skip
+    assert store.run(made).changed and store.run(made).config["optim"]["lr"] == rate
 
 
 CHILD = """

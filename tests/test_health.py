@@ -60,6 +60,36 @@ def test_each_warning_with_its_images(pets: Path) -> None:
     assert repeat == "1 training image is there twice: train/cat/3.png = train/cat/again.bmp."
 
 
+def counted(*train: int, **pairs: tuple[health.Pair, ...]) -> tuple[str, ...]:
+    """The warnings of a data set with so many labelled training images in its classes a, b, c, ..."""
+    nothing: dict[str, tuple[health.Pair, ...]] = {"leaks": (), "quarrels": (), "repeats": ()}
+    names = tuple("abcdefgh"[: len(train)])
+    return health.Health(names, train, train, unlabeled=0, **(nothing | pairs)).warnings()
+
+
+def test_ten_images_are_not_tiny_and_ten_times_as_many_are_lopsided() -> None:
+    assert counted(10, 99) == ()
+    (tiny,) = counted(9, 89)
+    assert tiny.startswith("Fewer than 10 labelled training images in: a (9).")
+    (lopsided,) = counted(100, 10)
+    assert lopsided.startswith("a has 10 times as many training images as b:")
+
+
+def test_of_many_only_a_few_are_named() -> None:
+    (tiny,) = counted(3, 4, 5, 6, 7, 8, 9, 20)
+    assert "in: a (3), b (4), c (5), d (6), e (7) and 2 more." in tiny
+    pairs = tuple((f"test/{k}", f"train/{k}") for k in range(5))
+    (leak,) = counted(10, 10, leaks=pairs)
+    assert leak.startswith("5 test images are also")
+    assert "test/0 = train/0, test/1 = train/1, test/2 = train/2 and 2 more." in leak
+
+
+def test_a_copy_without_a_label_is_a_repeat_and_no_quarrel(pets: Path) -> None:
+    draw(pets / "train" / "unlabeled" / "cat.png", 7)
+    found = health.examine(data.load(DataConfig(source=f"folder:{pets}", image_size=8)))
+    assert ("train/cat/7.bmp", "train/unlabeled/cat.png") in found.repeats and len(found.quarrels) == 1
+
+
 def test_nothing_is_said_of_the_digits_but_what_is_so() -> None:
     images = data.load(DataConfig())
     found = health.examine(images)

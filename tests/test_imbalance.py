@@ -12,7 +12,7 @@ from sslcore import config as cfg
 from sslcore import data, presets
 from sslcore import events as ev
 from sslcore.config import ConfigError, DataConfig, RunConfig
-from sslcore.data.splits import Split, make_split, profile, taught_labels
+from sslcore.data.splits import Choice, Split, make_split, profile, taught_labels
 from sslcore.report import html_report
 from sslcore.store import Store
 
@@ -79,6 +79,28 @@ def test_the_pool_follows_its_own_profile_and_keeps_the_labelled_ones_first() ->
     assert most / least == pytest.approx(4.0, abs=0.1)
 
 
+def test_which_images_the_pool_keeps_is_the_first_of_each_class_in_seeded_order() -> None:
+    generator = torch.Generator().manual_seed(3)
+    torch.randperm(CLASSES, generator=generator)  # the order of the classes
+    kept = split(10, unlabeled_gamma=20.0).unlabeled
+    for label, count in enumerate((60, 28, 13, 6, 3)):
+        members = torch.arange(label, len(LABELS), CLASSES)
+        first = members[torch.randperm(EACH, generator=generator)][:count]
+        assert torch.equal(kept[LABELS[kept] == label], first.sort().values)
+
+
+def test_labelled_images_stay_in_a_thinned_pool_whoever_chose_them() -> None:
+    by_hand = Choice([torch.tensor([290 + label, 295 + label]) for label in range(CLASSES)], whole=True)
+    got = split(10, unlabeled_gamma=20.0, choice=by_hand)
+    assert got.labeled.tolist() == list(range(290, 300)) and set(got.labeled.tolist()) <= set(got.unlabeled.tolist())
+    assert counts(got.unlabeled) == [60, 28, 13, 6, 3]
+
+
+def test_a_class_that_is_just_large_enough_loses_no_image_to_rounding() -> None:
+    uneven = torch.cat([LABELS[LABELS < 4], torch.zeros(140, dtype=torch.int64), torch.full((3,), 4)])
+    assert counts(split(10, labels=uneven, unlabeled_gamma=49.0).unlabeled, uneven) == [147, 55, 21, 7, 3]
+
+
 def test_a_class_whose_images_are_all_labelled_does_not_empty_the_pool() -> None:
     labels = torch.cat([torch.zeros(100), torch.ones(100), torch.full((4,), 2)]).long()
     generator = torch.Generator().manual_seed(3)
@@ -98,6 +120,11 @@ def test_wrong_labels_by_share() -> None:
     config = cfg.replace(RunConfig(), {"data.labels": 40, "data.wrong_share": 0.3})
     assert cfg.num_wrong(config) == 12 and cfg.num_wrong(cfg.replace(config, {"data.labels": 10})) == 3
     assert cfg.num_wrong(cfg.replace(RunConfig(), {"data.wrong": 2})) == 2 and cfg.num_wrong(RunConfig()) == 0
+    rounded = {
+        labels: cfg.num_wrong(cfg.replace(config, {"data.labels": labels, "data.wrong_share": 0.25}))
+        for labels in (11, 13)
+    }
+    assert rounded == {11: 3, 13: 3}, "2.75 and 3.25: to the nearest whole number"
     few, many = split(10, num_wrong=3), split(40, num_wrong=12)
     assert set(few.mislabeled.tolist()) < set(many.mislabeled.tolist()) <= set(many.labeled.tolist())
     told = taught_labels(LABELS, many, CLASSES)

@@ -34,6 +34,14 @@ def test_there_are_never_more_than_64_and_they_stay_spread(tmp_path: Path) -> No
     assert gaps.max() <= 3 * gaps.min() and gaps.max() <= 2 * 3000 / 64, "no part of the run is thinner than another"
 
 
+def test_the_one_with_the_closest_neighbours_goes_first_and_of_equals_the_earliest() -> None:
+    assert keyframes.crowded([0, 10, 30, 31, 60], 4) == [30], "its neighbours on both sides count"
+    assert keyframes.crowded([0, 30, 31, 50, 60], 4) == [31]
+    assert keyframes.crowded([0, 10, 20, 30, 40], 3) == [10, 30]
+    assert keyframes.crowded([0, 1, 50, 99, 100], 2) == [1, 99, 50], "both ends stay"
+    assert keyframes.crowded([0, 10, 20], 3) == []
+
+
 def test_keyframes_after_a_step_are_dropped(tmp_path: Path) -> None:
     for step in (0, 10, 20, 30):
         keyframes.write(tmp_path, step, {"a": np.zeros(1)})

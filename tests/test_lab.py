@@ -11,18 +11,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from sslcore import checkpoint, commands, keyframes, presets, recorder
+from sslcore import checkpoint, commands, data, keyframes, presets, recorder
 from sslcore import events as ev
 from sslcore.config import METHOD_NAMES, ConfigError
 from sslcore.lab import Lab
 from sslcore.lab import lab as lab_of
 from sslcore.session import Stay, evaluate_run
-from sslcore.store import Store
+from sslcore.store import Store, StoreError
+from sslcore.trainer import Trainer
 from sslcore.writer import Writer
+from tests import forge
 from tests.test_trainer import assert_same
 
 
@@ -91,6 +94,31 @@ def test_a_run_finishes_and_leaves_what_it_should(lab: Lab, method: str) -> None
     assert frame["hist_right"].sum() + frame["hist_wrong"].sum() == 360
     assert json.loads((folder / checkpoint.META).read_text())["step"] == 30
     assert not (folder / checkpoint.BEST).exists()
+
+
+def test_a_point_holds_the_means_of_its_window_and_the_rate_of_its_last_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "WINDOW", 1e9)  # points at the first step and at the evaluations alone
+    settings = config(**{"train.steps": "12", "train.evals": "2", "optim.schedule": "cosine"})
+    store = Store(tmp_path)
+    run_id = store.create(settings)
+    store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED])
+    Stay(store, run_id).advance(threading.Event())
+
+    trainer = Trainer(settings, data.load(settings.data), torch.device("cpu"))
+    expected: dict[str, list[float]] = {"train/loss": [], "train/purity": [], "optim/lr": []}
+    for first, last in ((1, 1), (2, 6), (7, 12)):
+        losses = [trainer.train_step()[0].loss.item() for _ in range(first, last + 1)]
+        sums = dict(zip(trainer.meter.names, trainer.meter.sums.tolist(), strict=True))
+        trainer.meter.clear(arrays=True)
+        expected["train/loss"].append(sum(losses) / len(losses))
+        expected["train/purity"].append(sums["kept/right"] / sums["kept/known"])
+        expected["optim/lr"].append(trainer.optimizer.param_groups[0]["lr"])
+    points = store.points(run_id, ev.TRAIN)
+    assert points["step"].tolist() == [1, 6, 12]
+    for name, values in expected.items():
+        assert points[name] == pytest.approx(values, rel=1e-5), name
 
 
 def test_best_is_kept_where_there_is_a_validation_part(lab: Lab) -> None:
@@ -264,6 +292,73 @@ def test_killed_and_resumed_equals_never_stopped(tmp_path: Path, method: str) ->
     lab.close()
 
 
+def test_what_a_killed_process_left_beyond_its_checkpoint_is_dropped_before_the_run_goes_on(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run_id = forge.train(store, "supervised", until=10)
+    folder = store.folder(run_id)
+    keyframes.write(folder, 20, {"a": torch.zeros(1).numpy()})
+    checkpoint.keep(folder, {"step": 20}, 20)
+    store.log(run_id, [ev.MetricPoint(ev.TRAIN, 15, 9.0, {"train/loss": 1.0})])
+    Stay(store, run_id).recorder.close()
+    assert keyframes.steps(folder) == [0, 10]
+    assert [path.name for path in folder.glob("step-*.pt")] == ["step-000000010.pt"]
+    assert store.points(run_id, ev.TRAIN)["step"][-1] == 10
+
+
+def test_a_run_that_rests_forgets_where_it_was_to_stop_and_one_that_goes_on_forgets_how_it_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lab, "_work", lambda self: None)
+    lab = Lab(Store(tmp_path))
+    run_id = lab.start(config())
+    lab.store.move(run_id, ev.PAUSED, only_from=[ev.QUEUED])
+    lab.step(run_id, 3)
+    assert lab.store.run(run_id).until == 3 and lab._take(run_id)
+    lab._rest(run_id, ev.PAUSED, "")
+    run = lab.store.run(run_id)
+    assert (run.state, run.until) == (ev.PAUSED, None) and run.ended is not None
+    lab.resume(run_id)
+    assert lab._take(run_id)
+    lab.store.move(run_id, ev.INTERRUPTED, only_from=[ev.RUNNING])  # taken for dead from elsewhere
+    lab._rest(run_id, ev.FAILED, "why")
+    run = lab.store.run(run_id)
+    assert (run.state, run.error) == (ev.FAILED, "why")
+    lab.resume(run_id)
+    run = lab.store.run(run_id)
+    assert (run.state, run.error, run.ended, run.until) == (ev.QUEUED, "", None, None)
+    assert lab._take(run_id)
+    lab.store.update(run_id, pid=4_000_000)
+    lab._rest(run_id, ev.FAILED, "of who trains it no longer")
+    assert lab.store.run(run_id).state == ev.RUNNING, "another process has taken it over"
+    lab.close()
+
+
+def test_how_a_run_ended_is_written_as_soon_as_the_disk_is_no_longer_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lab, "_work", lambda self: None)
+    lab = Lab(Store(tmp_path))
+    run_id = lab.start(config())
+    assert lab._take(run_id)
+    move, told = lab.store.move, []
+
+    def full_twice(*words: Any, **values: Any) -> bool:
+        if len(told) < 2:
+            raise StoreError("the disk is full")
+        return move(*words, **values)
+
+    def waited(seconds: float) -> bool:
+        told.append(lab.trouble)
+        return False
+
+    monkeypatch.setattr(lab.store, "move", full_twice)
+    monkeypatch.setattr(lab._leave_now, "wait", waited)
+    lab._rest(run_id, ev.FINISHED, "")
+    assert told == [f"run {run_id} is finished, but that can't be written down: the disk is full"] * 2
+    assert lab.store.run(run_id).state == ev.FINISHED and lab.trouble == ""
+    lab.close()
+
+
 def test_commands_reach_a_run_in_another_process(tmp_path: Path) -> None:
     command = [
         sys.executable,
@@ -332,3 +427,49 @@ def test_of_two_pasts_the_later_one_acts_again() -> None:
     assert [event.data["optim.lr"] for event in commands._set_since(events, 15)] == [0.3]
     other = [*events, ev.Event(10, 0.0, "set", {"method.threshold": 0.5})]
     assert [event.step for event in commands._set_since(other, 40)] == [40]
+
+
+class Taught:
+    """In the place of a trainer: notes what is changed at which step."""
+
+    def __init__(self, step: int) -> None:
+        self.step, self.config = step, config()
+        self.seen: list[tuple[int, dict[str, object]]] = []
+
+    def change(self, changes: dict[str, object]) -> None:
+        self.seen.append((self.step, changes))
+
+
+def obeyed(
+    store: Store, run_id: str, taught: Taught, steps: int, **posted: tuple[int, float]
+) -> list[tuple[int, dict]]:
+    """What a run that goes on at `taught.step` changes in its next steps; `posted`: what a person asks for, at which step."""
+    given = commands.Commands(store, run_id, taught)  # type: ignore[arg-type]
+    for _ in range(steps):
+        for name, (at, value) in posted.items():
+            if at == taught.step:
+                store.post(run_id, "set", {f"method.{name}": value})
+        assert given.obey() is None
+        taught.step += 1
+    return taught.seen
+
+
+def test_what_a_killed_process_had_set_acts_once_at_its_step_unless_it_is_set_anew(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run_id = store.create(config())
+    for step, values in (
+        (11, {"optim.lr": 0.4}), (12, {"optim.lr": 0.1}), (15, {"method.threshold": 0.5}), (18, {"optim.lr": 0.2}),
+    ):  # fmt: skip
+        store.add_event(run_id, step, "set", values)
+        store.add_event(run_id, step, "damaged", {"file": "last.pt"})
+    seen = obeyed(store, run_id, Taught(12), 8, threshold=(14, 0.7))
+    assert seen == [(12, {"optim.lr": 0.1}), (14, {"method.threshold": 0.7}), (18, {"optim.lr": 0.2})]
+
+
+def test_what_was_set_before_a_fork_does_not_undo_the_change_of_the_fork(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run_id = store.create(config())
+    store.add_event(run_id, 12, "set", {"optim.lr": 0.1})
+    store.add_event(run_id, 12, "fork", {"run": "a", "step": 12, "optim.lr": 0.5})
+    store.add_event(run_id, 13, "set", {"optim.lr": 0.3})
+    assert obeyed(store, run_id, Taught(12), 4) == [(13, {"optim.lr": 0.3})]

@@ -6,10 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from sslcore import checkpoint, keyframes, presets
+from sslcore import checkpoint, keyframes, presets, recorder
 from sslcore import events as ev
 from sslcore.config import METHOD_NAMES, RunConfig
 from sslcore.lab import TURN, Lab
@@ -104,6 +105,30 @@ def test_they_keep_in_step_and_each_clock_counts_its_own_turns(lab: Lab, monkeyp
             assert max(at.values()) - min(at.values()) <= TURN
     seconds = [lab.store.run(run).seconds for run in runs]
     assert sum(seconds) <= took and all(each > 0.01 * 3 * TURN for each in seconds)
+
+
+def test_a_run_that_wakes_finds_all_its_clocks_where_they_stood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    run_id = store.create(config("supervised", steps=8))
+    store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED])
+    own = Stay(store, run_id).recorder
+    own.wake()
+    now = [time.perf_counter()]
+    monkeypatch.setattr(recorder, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    names = ("began", "window_began", "arrays_at", "saved_at")
+    before, seconds = [getattr(own, name) for name in names], own.seconds
+    own.rest()
+    now[0] += 7.0
+    assert own.seconds == seconds
+    for _ in range(2):  # who is awake is not set forward again
+        own.wake()
+        assert [getattr(own, name) for name in names] == [clock + 7.0 for clock in before]
+        assert own.seconds == pytest.approx(seconds)
+    now[0] += 2.0
+    assert own.seconds == pytest.approx(seconds + 2.0)
+    own.close()
 
 
 def test_one_of_a_race_pauses_fails_and_joins_again_by_itself(lab: Lab) -> None:

@@ -127,11 +127,35 @@ def test_every_number_is_told_with_what_it_needs(tmp_path: Path) -> None:
         assert f"{100 * matrix[c, c] / matrix[c].sum():.1f} %" in found.text
 
 
+def test_the_confusion_matrix_has_the_truth_in_its_rows(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run_id = fill(store, ev.FINISHED, "fixmatch")
+    evaluated(store, run_id, step=0)
+    matrix = evaluated(store, run_id) + np.triu(np.full((10, 10), 3, np.int32))  # unlike its mirror image
+    folder = store.folder(run_id)
+    keyframes.write(folder, 80, keyframes.load(folder, 80) | {"confusion": matrix})
+    page = html_report(store, [run_id])
+    assert "Test images at step 80" in page, "the newest keyframe"
+    (table,) = re.findall(r"<table class='matrix.*?</table>", page, flags=re.DOTALL)
+    rows = re.findall(r"<tr><th scope='row'>(\d)</th>(.*?)</tr>", table)
+    assert [int(name) for name, _ in rows] == list(range(10)) and (matrix == 0).any()
+    for c, (_, cells) in enumerate(rows):
+        found = re.findall(r"<td class='(right|wrong)'(?: style='--p:(\d+)%')?>(\d+|·)</td>", cells)
+        assert [kind == "right" for kind, _, _ in found] == [k == c for k in range(10)]
+        assert [0 if count == "·" else int(count) for _, _, count in found] == matrix[c].tolist()
+        shares = [round(100 * count / matrix[c].sum()) for count in matrix[c].tolist()]
+        assert [int(share or 0) for _, share, _ in found] == shares
+
+
 def test_photographs_are_told_with_the_share_of_the_papers_steps(tmp_path: Path) -> None:
     store = Store(tmp_path)
     run_id = store.create(presets.build("cifar10-tutorial", "fixmatch"), preset="cifar10-tutorial")
-    store.update(run_id, step=20 * 1024)
-    assert "2 % of the papers' 2^20" in read(html_report(store, [run_id])).text
+    for step, words in (
+        (20 * 1024, "20,480 (2 % of the papers' 2^20)"),
+        (10 * 1024, "10,240 of 20,480 (0.98 % of the papers' 2^20)"),
+    ):
+        store.update(run_id, step=step)
+        assert f", {words} steps" in read(html_report(store, [run_id])).text
 
 
 def test_typed_words_are_only_words(tmp_path: Path) -> None:

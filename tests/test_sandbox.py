@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import time
 
@@ -26,6 +27,11 @@ def predictions(seed: int = 0, n: int = N) -> Predictions:
     truth = np.where(g.random(n) < confidence, predicted, (predicted + 1) % C)
     truth[::9] = -1
     return Predictions(confidence, predicted, truth, C)
+
+
+def numbers(values: dict[str, str]) -> np.ndarray:
+    """What a chart's typed array holds."""
+    return np.frombuffer(base64.b64decode(values["bdata"]), "<f4")
 
 
 def slow_outcome(p: Predictions, thresholds: list[float]) -> dict[str, float]:
@@ -158,6 +164,30 @@ def test_the_charts_show_every_image_once() -> None:
     assert bars["data"][0]["y"][0] == "&lt;b&gt;"
     many = sandbox_charts.classes(np.ones((100, 4), int), np.linspace(0, 1, 100), [str(c) for c in range(100)])
     assert len(many["data"][0]["y"]) == 10
+
+
+def test_the_charts_hold_the_numbers_they_are_given() -> None:
+    p = predictions()
+    thresholds = np.linspace(0.3, 0.9, C)
+    counts = sandbox.histogram(p, sandbox.kept(p, thresholds))
+    for trace, row in zip(sandbox_charts.histogram(counts, None)["data"], counts, strict=True):
+        assert numbers(trace["y"]).tolist() == row.tolist()
+        assert numbers(trace["x"]) == pytest.approx((np.arange(sandbox.BINS) + 0.5) / sandbox.BINS)
+    by_class = sandbox.outcome(p, thresholds).by_class
+    bars = sandbox_charts.classes(by_class, thresholds, [f"kind {c}" for c in range(C)])["data"]
+    for k, trace in enumerate(bars[:4]):
+        places = [int(name.removeprefix("kind ")) for name in trace["y"]]
+        assert (
+            sorted(places) == list(range(C)) and numbers(trace["customdata"]).tolist() == by_class[places, k].tolist()
+        )
+        assert numbers(trace["x"]) == pytest.approx(by_class[places, k] / by_class[places].sum(axis=1))
+    assert numbers(bars[4]["x"]) == pytest.approx(thresholds[places])
+    taus = np.linspace(0, 1, 11)
+    coverage, purity = sandbox.trade_off(p, taus)
+    drawn = {trace["name"]: trace for trace in sandbox_charts.trade_off(taus, coverage, purity, 0.7)["data"]}
+    for name, values in (("coverage", coverage), ("purity", purity)):
+        assert numbers(drawn[name]["x"]) == pytest.approx(taus)
+        assert numbers(drawn[name]["y"]) == pytest.approx(values, nan_ok=True)
 
 
 def test_a_knob_is_answered_in_no_time_with_fifty_thousand_predictions() -> None:

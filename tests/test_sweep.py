@@ -21,7 +21,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sslcore import bench_gpu_told, console, presets, session, sweep, sweep_plans, sweep_run
+from sslcore import bench_gpu_told, console, cost, presets, session, sweep, sweep_plans, sweep_run
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.config import ConfigError
@@ -29,6 +29,7 @@ from sslcore.lab import Lab
 from sslcore.options import parser, sweep_plan
 from sslcore.store import Store
 from sslcore.sweep import Plan
+from sslcore.trainer import Trainer
 from tests.test_lab import until
 
 SMALL = Plan("smoke", ("supervised", "flexmatch"), (10, 20), (0, 1), {"train.threads": 1})
@@ -159,6 +160,23 @@ def test_which_run_belongs_to_a_cell(tmp_path: Path) -> None:
     assert sweep.assign(sweep.cells(SMALL), store.runs())[cell.key].id == done
 
 
+def test_of_several_runs_of_a_cell_the_one_that_is_farthest_ahead_belongs_to_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    cell = sweep.cells(SMALL)[0]
+    worst_first = [
+        (ev.FAILED, 20), (ev.DIVERGED, 25), (ev.STOPPED, 5), (ev.PAUSED, 9), (ev.INTERRUPTED, 12), (ev.QUEUED, 0),
+        (ev.RUNNING, 3), (ev.PAUSING, 4), (ev.STOPPING, 6), (ev.FINISHED, 30),
+    ]  # fmt: skip
+    made = [finish(store, cell.config, state=state, step=step) for state, step in worst_first]
+    finish(store, cell.config)  # as good, but later
+    runs = {run.id: run for run in store.runs()}
+    for k in range(1, len(made) + 1):
+        for order in (made[:k], made[k - 1 :: -1]):
+            assert sweep.assign([cell], [runs[run_id] for run_id in order])[cell.key].id == made[k - 1]
+    for every in (store.runs(), store.runs()[::-1]):
+        assert sweep.assign([cell], every)[cell.key].id == made[-1], "of equals the earliest"
+
+
 def test_csv_has_one_row_a_cell_and_no_formula(tmp_path: Path) -> None:
     store = Store(tmp_path)
     grid = sweep.cells(SMALL)
@@ -190,6 +208,58 @@ def test_time_left_comes_from_runs_of_the_same_kind(tmp_path: Path) -> None:
     far = finish(store, grid[1].config, seconds=900.0)
     store.update(far, host="elsewhere")
     assert left() == pytest.approx(2 * 1.0 + 20 / 30 * 1.0 + 2 * 2.0), "another machine's speed counts"
+
+
+def test_a_speed_is_the_median_of_this_machines_own_runs_whatever_their_labels_and_seed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    grid = [cell for cell in sweep.cells(SMALL) if cell.method == "flexmatch"]
+    for cell, seconds in zip(grid, (3.0, 90.0, 6.0), strict=False):
+        finish(store, cell.config, seconds=seconds)
+    finish(store, grid[3].config, state=ev.QUEUED, step=0)
+    for _ in range(3):
+        finish(store, grid[3].config, seconds=900.0, summary={"imported": {"host": "elsewhere"}})
+    (speed,) = sweep.speeds(store.runs()).values()
+    assert speed == pytest.approx(6.0 / 30)
+
+
+def test_a_cell_that_has_failed_or_diverged_has_no_steps_to_go(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    cell = sweep.cells(SMALL)[0]
+    left = {
+        state: sweep.steps_left(cell, store.run(finish(store, cell.config, state=state, step=12)))
+        for state in ev.STATES
+        if state != ev.FINISHED
+    }
+    assert left.pop(ev.FAILED) == left.pop(ev.DIVERGED) == 0 and set(left.values()) == {18}
+    assert sweep.steps_left(cell, None) == 30 and sweep.steps_left(cell, store.run(finish(store, cell.config))) == 0
+
+
+@pytest.mark.parametrize(
+    ("steps", "each", "timed", "evaluations"),
+    [(30, 0.5, 6, 3 / 30), (30, 3.0, 2, 3 / 30), (2, 0.5, 6, 2 / 2)],  # three evaluations a run, but no step twice
+)
+def test_the_measured_cost_is_that_of_the_steps_and_of_evaluating_both_models(
+    monkeypatch: pytest.MonkeyPatch, steps: int, each: float, timed: int, evaluations: float
+) -> None:
+    clock, taken = [0.0], [0]
+
+    class Timed(Trainer):
+        def train_round(self) -> int:
+            clock[0] += 100.0 if taken[0] == 0 else 2 * each  # the first one warms up
+            taken[0] += 2
+            return 2
+
+    def timed_evaluate(model: object, images: torch.Tensor, labels: torch.Tensor, *_: object) -> None:
+        assert len(images) == len(labels)
+        clock[0] += 0.001 * len(labels)
+
+    monkeypatch.setattr(cost, "_now", lambda device: clock[0])
+    monkeypatch.setattr(cost, "Trainer", Timed)
+    monkeypatch.setattr(cost, "evaluate", timed_evaluate)
+    grid = sweep.cells(dataclasses.replace(SMALL, methods=("fixmatch",), settings={"train.steps": steps}))
+    (found,) = cost.measure(grid).values()
+    assert taken[0] == 2 + timed, "cells that differ in labels and seed alone are measured once"
+    assert found == pytest.approx(each + 2 * 0.001 * (360 + grid[0].labels) * evaluations)
 
 
 def test_command_line_trains_what_is_missing_and_uses_the_rest_again(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from sslcore import config as cfg
 from sslcore import data, presets
 from sslcore.config import METHOD_NAMES, ConfigError, RunConfig
 from sslcore.evaluate import evaluate
+from sslcore.meter import Meter
+from sslcore.methods.base import Pseudo, StepOutput
 from sslcore.trainer import Trainer, choose_device
 
 CPU = torch.device("cpu")
@@ -162,6 +164,26 @@ def test_flexmatch_thresholds_rise_from_zero_and_mask_starts_at_one() -> None:
     assert first.metrics["train/mask_rate"] == 1
     losses(trainer, 59)
     assert method.thresholds(method.counts()).max() > 0.02  # type: ignore[operator,union-attr]
+
+
+def test_the_meter_counts_right_guesses_among_those_that_are_kept_and_known() -> None:
+    meter = Meter(4, CPU)
+    #             right, wrong, not kept, wrong, unknown, unknown and foreign, foreign and not kept
+    targets = torch.tensor([0, 1, 2, 3, 0, 1, 2])
+    truth = torch.tensor([0, 2, 2, 0, -1, -1, -1])
+    mask = torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0])
+    foreign = torch.tensor([False] * 5 + [True] * 2)
+    for loss in (1.0, 2.0):
+        metrics = {"train/loss": torch.tensor(loss)}
+        meter.add(StepOutput(torch.zeros(()), metrics, Pseudo(targets, mask)), truth, foreign)
+    assert dict(zip(meter.names, meter.sums.tolist(), strict=True)) == {
+        "train/loss": 3.0, "kept/right": 2.0, "kept/known": 6.0, "kept/foreign": 2.0, "seen/foreign": 4.0
+    }  # fmt: skip
+    assert meter.kept_classes.tolist() == [4, 4, 0, 2]
+    meter.clear(arrays=False)
+    assert not meter.sums.any() and meter.kept_classes.any()
+    meter.clear(arrays=True)
+    assert not meter.kept_classes.any()
 
 
 def test_live_changes_act_at_the_next_step_and_dead_ones_are_refused() -> None:

@@ -22,6 +22,7 @@ from sslcore.methods.flexmatch import FlexMatch
 from sslcore.methods.mixmatch import MixMatch, sharpen
 from sslcore.session import Stay
 from sslcore.store import Store
+from sslcore.trainer import Trainer
 from tests.test_methods import C, Linear
 
 POOL = 40
@@ -117,6 +118,24 @@ def test_of_many_classes_those_that_matter_are_drawn() -> None:
     assert len(shown) == 10 and shown == sorted(shown) and {50, 99, 0} <= set(shown)
 
 
+class Sure(nn.Module):
+    """Takes every picture for a 3, with a probability of 1 to the last digit."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 200.0 * torch.eye(10)[3].expand(len(x), -1)
+
+
+@pytest.mark.parametrize(("method", "threshold"), [("fixmatch", 1.0), ("flexmatch", 1.0), ("supervised", None)])
+def test_a_guess_that_just_reaches_the_threshold_is_kept(method: str, threshold: float | None) -> None:
+    config = presets.build("smoke", method, {} if threshold is None else {"method.threshold": threshold})
+    trainer = Trainer(config, data.load(config.data), torch.device("cpu"))
+    if isinstance(trainer.method, FlexMatch):
+        trainer.method.selected.fill_(3)
+    frame = trainer.probe.frame(Sure(), trainer.method, None)
+    assert frame["weak_probs"].max(axis=1).tolist() == [1.0] * 64 and (frame["pseudo"] == 3).all()
+    assert frame["threshold"][3] == (threshold or 0.0) and frame["mask"].tolist() == [1] * 64
+
+
 # -- a real run: what keyframes and checkpoints hold ------------------------------------------------------------------
 
 
@@ -139,8 +158,9 @@ def frame_of(folder: Path, step: int) -> dict[str, np.ndarray]:
 
 def test_a_keyframes_logits_are_those_of_the_checkpoint_of_the_same_step(run: tuple[Path, str]) -> None:
     folder, method = run
-    for path in sorted(folder.glob("step-*.pt")):
-        inspector = Inspector(path)
+    inspectors = [Inspector(path) for path in sorted(folder.glob("step-*.pt"))]
+    assert [inspector.step for inspector in inspectors] == [10, 20, 30]
+    for inspector in inspectors:
         frame = frame_of(folder, inspector.step)
         weak, strong = inspector.logits(frame["weak_images"]), inspector.logits(frame["strong_images"])
         others = inspector.logits(frame["more_weak_images"][:, 0])

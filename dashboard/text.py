@@ -40,11 +40,11 @@ DATA = {
 DATA_HELP = {
     "digits": "1,797 real handwritten digits (8 x 8 scans, shown enlarged). Part of scikit-learn: works at once, offline.",
     "shapes": "6,000 colour drawings of ten things (fish, trees, boats, ...), 32 x 32. Drawn on first use in seconds: works offline.",
-    "cifar10": "50,000 small colour photographs in ten classes. Downloaded on first use (170 MB).",
-    "cifar100": "50,000 small colour photographs in a hundred classes. Downloaded on first use (170 MB).",
-    "svhn": "73,257 digits cut out of photographed house numbers; never mirrored. Downloaded on first use (250 MB).",
-    "stl10": "5,000 labelled photographs of 96 x 96 and 100,000 truly unlabelled ones. Downloaded on first use (2.6 GB).",
-    "fashion_mnist": "60,000 grey pictures of clothes in ten classes, bordered to 32 x 32. Downloaded on first use (30 MB).",
+    "cifar10": "60,000 small colour photographs in ten classes. Downloaded on first use (170 MB).",
+    "cifar100": "60,000 small colour photographs in a hundred classes. Downloaded on first use (170 MB).",
+    "svhn": "99,289 digits cut out of photographed house numbers; never mirrored. Downloaded on first use (250 MB).",
+    "stl10": "5,000 labelled photographs of 96 x 96, 100,000 truly unlabelled ones and 8,000 to test on. Downloaded on first use (2.6 GB).",
+    "fashion_mnist": "70,000 grey pictures of clothes in ten classes, bordered to 32 x 32. Downloaded on first use (30 MB).",
     "folder": "A folder with train/<class>/ and, if you have them, train/unlabeled/ and test/<class>/; or just <class>/.",
 }
 HAND_EMPTY = "3,17,204"

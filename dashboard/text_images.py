@@ -52,7 +52,7 @@ WORTH = (  # measured with the command below, once for each choice
 WORTH_SAYS = (
     "With one label per class the choice decides: going from outliers to typical images gains every method 40 to 45 points, while for a given "
     "choice the methods lie 12 to 22 points apart. With four per class the choice is worth 8 to 10 points to the three semi-supervised methods, "
-    "which lie 1 point apart, and 21 to Supervised; and typical images are 1 to 3 points worse than random ones: they are too much alike. Typical "
+    "which lie 1 point apart, and 21 to Supervised; and typical images are 1 to 4 points worse than random ones: they are too much alike. Typical "
     "images and outliers are the same for every seed, so their spread leaves out the luck of the draw."
 )
 WORTH_COMMAND = "python -m sslcore sweep --preset digits-lesson --labels 10,40 --seeds 0-4 --set data.pick=typical"

@@ -110,6 +110,8 @@ def caveats(shown: Sequence[Series], config: RunConfig) -> list[str]:
         found.append("These numbers are on CIFAR-10 and the sweep's on other images: the heights can't be compared.")
     if shown and config.model.net != "wrn":
         found.append("They come from a WRN-28-2, the sweep's from a much smaller network.")
+    elif shown and (config.model.depth, config.model.widen_factor) != (28, 2):
+        found.append(f"They come from a WRN-28-2, the sweep's from a WRN-{config.model.depth}-{config.model.widen_factor}.")
     for group in GROUPS:
         budgets = {one.steps for one in shown if one.group == group}
         for steps in sorted(budgets - {config.train.steps}):

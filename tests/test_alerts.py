@@ -16,6 +16,7 @@ from dashboard.alerts import Alert, alerts
 from dashboard.queries import Snapshot
 from sslcore import events as ev
 from sslcore import presets
+from sslcore.session import Stay
 from sslcore.store import Store
 from tests.record_curves import CASES, FILE, record
 

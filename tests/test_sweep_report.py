@@ -153,6 +153,8 @@ def test_what_stands_against_a_comparison_is_said() -> None:
     assert "1,048,576" in only and "2 % of that" in only
     assert published.budget(cifar) == "2 % of the papers' 2^20 steps" and published.budget(presets.build("smoke")) == ""
     assert published.caveats([], cifar) == []
+    small = presets.build("cifar10-tutorial", settings={"model.depth": 10})
+    assert "the sweep's from a WRN-10-2" in " ".join(published.caveats(both, small))
     told = " ".join(published.caveats(both, presets.build("smoke")))
     assert "other images" in told and "smaller network" in told and "20,480" in told
 

@@ -129,10 +129,12 @@ def _mark(figure: figures.Figure, level: Level) -> None:
     figure["layout"]["shapes"].append(line | {"line": {"color": theme.TEXT, "width": 2}})
     if max(end / level.left, level.left / end) >= APART:
         words = f"{level.left:,.0f} = {level.right}"
-        x = math.log10(math.sqrt(level.left * end))
+        side = 1 if end > level.left else -1  # below the line and beside the point that is read, where no curve is
         figure["layout"]["annotations"].append(
-            figures.note(words, x=x, y=level.accuracy, yanchor="bottom", bgcolor=theme.GROUND, yshift=3)
-        )
+            figures.note(
+                words, x=math.log10(level.left), xanchor="left" if side > 0 else "right", xshift=12 * side, y=level.accuracy, yanchor="top", yshift=-2
+            )
+        )  # fmt: skip
 
 
 def classes(found: Sequence[Difference], first: str, second: str) -> figures.Figure:

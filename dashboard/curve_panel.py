@@ -200,8 +200,7 @@ def table(now: Look) -> str:
     rows = []
     for labels in now.plan.labels:
         cells = [report_sweep.told(by_place.get((method, labels))) for method in methods]
-        # On a phone a cell breaks before its brackets, not behind the n.
-        rows.append([f"{labels:,}", *(cell.replace("+-", "\u00b1").replace("(n ", "(n\u00a0") for cell in cells)])
+        rows.append([f"{labels:,}", *(_unbroken(cell.replace("+-", "\u00b1")) for cell in cells)])
     for name, label in (("images", "images per run"), ("seconds", "training per run")):
         cells = []
         for method in methods:
@@ -209,6 +208,12 @@ def table(now: Look) -> str:
             cells.append("-" if mean is None else text.duration(mean) if name == "seconds" else text.number(mean))
         rows.append([label, *cells])
     return html_table(["labels", *map(words.method, methods)], rows)
+
+
+def _unbroken(cell: str) -> str:
+    """Let a cell break before its brackets alone."""
+    head, bracket, inside = cell.partition("(")
+    return head + bracket + inside.replace(" ", "\u00a0")
 
 
 def sources(beside: Sequence[published.Series]) -> None:

@@ -111,7 +111,9 @@ def caveats(shown: Sequence[Series], config: RunConfig) -> list[str]:
     if shown and config.model.net != "wrn":
         found.append("They come from a WRN-28-2, the sweep's from a much smaller network.")
     elif shown and (config.model.depth, config.model.widen_factor) != (28, 2):
-        found.append(f"They come from a WRN-28-2, the sweep's from a WRN-{config.model.depth}-{config.model.widen_factor}.")
+        found.append(
+            f"They come from a WRN-28-2, the sweep's from a WRN-{config.model.depth}-{config.model.widen_factor}."
+        )
     for group in GROUPS:
         budgets = {one.steps for one in shown if one.group == group}
         for steps in sorted(budgets - {config.train.steps}):

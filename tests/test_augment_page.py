@@ -6,7 +6,6 @@ import base64
 import csv
 import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from streamlit import config as streamlit_config
 from streamlit.testing.v1 import AppTest
 
-from dashboard import augment_panels, augmenting, drawn_words, exhibits_augment, queries, sheet_files, text_augment
+from dashboard import augment_panels, augmenting, drawn_words, exhibits_augment, sheet_files, text_augment
 from dashboard.augmenting import Still
 from dashboard.drawn_words import CUTOUT, NOISE
 from sslcore import checkpoint, data, presets
@@ -30,25 +28,16 @@ from sslcore.augment.views import normalize, strong_view, weak_view
 from sslcore.config import AugmentConfig, DataConfig
 from sslcore.data import stl10
 from sslcore.evaluate import predict_logits
-from sslcore.lab import Lab
 from sslcore.rng import Generators
 from sslcore.store import Store
 from sslcore.trainer import Trainer
 from tests.fill_store import fill
+from tests.pages import opened
+from tests.pages import store as store
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
 STATES = (ev.QUEUED, ev.RUNNING, ev.PAUSED, ev.STOPPED, ev.FINISHED, ev.FAILED, ev.DIVERGED, ev.INTERRUPTED)
 EXHIBITS = list(text_augment.EXHIBITS.values())
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """An empty store that the pages read; nothing trains."""
-    monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path))
-    monkeypatch.setattr(Lab, "_work", lambda self: None)
-    monkeypatch.setattr(Lab, "warm_up", lambda self: None)
-    streamlit_config.set_option("server.enableStaticServing", True)
-    yield queries.store()
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +59,7 @@ def keep(store: Store, trainer: Trainer, state: str = ev.FINISHED) -> str:
 
 
 def page(**params: str) -> AppTest:
-    at = AppTest.from_file(str(APP), default_timeout=60)
-    at.run()
-    for name, value in {"aug_data": "Digits", **params}.items():
-        at.query_params[name] = value
-    at.switch_page("views/augment.py").run()
-    assert not at.exception, at.exception
-    return at
+    return opened("views/augment.py", **{"aug_data": "Digits", **params})
 
 
 def sheets(at: AppTest) -> str:

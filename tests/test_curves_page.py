@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from dashboard import curve_charts, curve_form, curve_grid, curve_panel, curve_queries, queries, theme
@@ -24,30 +22,16 @@ from sslcore.per_class import Difference
 from sslcore.store import Store
 from sslcore.sweep import Cell, Plan
 from tests.fill_store import DEAD, fill
+from tests.pages import opened
+from tests.pages import store as store
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAN = Plan("smoke", ("supervised", "flexmatch"), (10, 40), (0, 1))
 PARAMS = {"sweep": "Smoke test", "with": ["Supervised", "FlexMatch"], "smoke.counts": "10,40", "seeds": "0,1"}
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """An empty store that the page reads; nothing trains and torch is not imported."""
-    monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path))
-    monkeypatch.setattr(Lab, "_work", lambda self: None)
-    monkeypatch.setattr(Lab, "warm_up", lambda self: None)
-    config.set_option("server.enableStaticServing", True)
-    yield queries.store()
-
-
 def page(**params: Any) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60).run()
-    at.switch_page("views/curves.py")
-    for name, value in params.items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception, at.exception
-    return at
+    return opened("views/curves.py", **params)
 
 
 def said(at: AppTest) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,13 @@ from dashboard import pulse, queries, text
 from sslcore import events as ev
 from sslcore import presets
 from sslcore.config import METHOD_NAMES
-from sslcore.lab import Lab
 from sslcore.store import Store
 from tests.fill_store import fill
+from tests.pages import APP
+from tests.pages import store as store
 
-APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
 VIEWS = ("views/train.py", "views/time.py", "views/runs.py")
 STATES = ("empty", ev.QUEUED, ev.RUNNING, ev.PAUSED, ev.STOPPED, ev.FINISHED, ev.FAILED, ev.DIVERGED, ev.INTERRUPTED)
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """An empty store that the pages read; nothing trains and torch is not imported."""
-    monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path))
-    monkeypatch.setattr(Lab, "_work", lambda self: None)
-    monkeypatch.setattr(Lab, "warm_up", lambda self: None)
-    config.set_option("server.enableStaticServing", True)  # whatever folder the tests are started in
-    yield queries.store()
 
 
 def page(**params: str) -> AppTest:

@@ -6,12 +6,10 @@ import ast
 import html
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 import sslcore
@@ -24,29 +22,16 @@ from sslcore.config import METHOD_NAMES, replace
 from sslcore.lab import Lab
 from sslcore.store import Store
 from tests.fill_store import fill
-from tests.test_dashboard import APP, words
+from tests.pages import APP, opened
+from tests.pages import store as store
 from tests.test_dashboard import page as train_page
+from tests.test_dashboard import words
 
 VIEW = "views/guide.py"
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path))
-    monkeypatch.setattr(Lab, "_work", lambda self: None)
-    monkeypatch.setattr(Lab, "warm_up", lambda self: None)
-    config.set_option("server.enableStaticServing", True)
-    yield queries.store()
-
-
 def page(view: str = VIEW, **params: str) -> AppTest:
-    at = AppTest.from_file(str(APP), default_timeout=60)
-    at.run()
-    for name, value in params.items():
-        at.query_params[name] = value
-    at.switch_page(view).run()
-    assert not at.exception, at.exception
-    return at
+    return opened(view, **params)
 
 
 def seen(store: Store, **more: object) -> Seen:

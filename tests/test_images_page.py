@@ -25,6 +25,7 @@ from sslcore.lab import Lab
 from sslcore.store import Store
 from sslcore.trainer import Trainer
 from tests.fill_store import fill
+from tests.pages import opened
 
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = "<b>x</b> :red[r] $y$"
@@ -63,13 +64,7 @@ def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def page(view: str, **params: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120).run()
-    at.switch_page(f"views/{view}.py")
-    for name, value in params.items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception, at.exception
-    return at
+    return opened(f"views/{view}.py", **params)
 
 
 def said(at: AppTest) -> str:

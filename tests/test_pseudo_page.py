@@ -6,47 +6,30 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from dashboard import queries, sandbox, text, text_images, text_pseudo
+from dashboard import sandbox, text, text_images, text_pseudo
 from sslcore import data, keyframes, presets
 from sslcore import events as ev
 from sslcore.config import METHOD_NAMES
 from sslcore.data import shapes
-from sslcore.lab import Lab
 from sslcore.session import Stay
 from sslcore.store import Store
 from tests.fill_store import CLASSES, PROBES, fill
-from tests.test_dashboard import APP, STATES, words
+from tests.pages import opened
+from tests.pages import store as store
+from tests.test_dashboard import STATES, words
 
 VIEW = "views/pseudo.py"
 SANDBOX = text_pseudo.EXHIBITS["sandbox"]
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path))
-    monkeypatch.setattr(Lab, "_work", lambda self: None)
-    monkeypatch.setattr(Lab, "warm_up", lambda self: None)
-    config.set_option("server.enableStaticServing", True)
-    yield queries.store()
-
-
 def page(**params: str) -> AppTest:
-    at = AppTest.from_file(str(APP), default_timeout=60)
-    at.run()
-    for name, value in params.items():
-        at.query_params[name] = value
-    at.switch_page(VIEW).run()
-    assert not at.exception, at.exception
-    return at
+    return opened(VIEW, **params)
 
 
 def components(at: AppTest) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +22,15 @@ from sslcore.lab import Lab
 from sslcore.naming import describe
 from sslcore.store import Store, StoreError
 from tests.fill_store import fill
+from tests.pages import opened
+from tests.pages import store as store
 
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = "<b>x</b> [l](javascript:a) :red[r] $y$"
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """An empty store that the page reads; nothing trains and torch is not imported."""
-    monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path))
-    monkeypatch.setattr(Lab, "_work", lambda self: None)
-    monkeypatch.setattr(Lab, "warm_up", lambda self: None)
-    config.set_option("server.enableStaticServing", True)
-    yield queries.store()
-
-
 def page(*chosen: str, **params: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30).run()
-    at.switch_page("views/runs.py")
-    for name, value in (params | ({"select": ",".join(chosen)} if chosen else {})).items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception, at.exception
-    return at
+    return opened("views/runs.py", **(params | ({"select": ",".join(chosen)} if chosen else {})))
 
 
 def table(at: AppTest) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from sslcore import fork, keyframes, presets
 from sslcore.config import METHOD_NAMES
 from sslcore.store import Store
 from tests.fill_store import CLASSES, add_keyframe, fill
+from tests.pages import opened
+from tests.pages import store as store
 from tests.test_dashboard import charts, words
-from tests.test_dashboard import page as train_page
-from tests.test_dashboard import store as store
 
 VIEW = "views/time.py"
 
@@ -42,12 +42,7 @@ def travelled(
 
 
 def page(**params: str) -> AppTest:
-    at = train_page()
-    for name, value in params.items():
-        at.query_params[name] = value
-    at.switch_page(VIEW).run()
-    assert not at.exception, at.exception
-    return at
+    return opened(VIEW, **params)
 
 
 def slider(at: AppTest) -> dict[str, Any]:

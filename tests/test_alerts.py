@@ -6,6 +6,7 @@ The curves were recorded by `python -m tests.record_curves`, which says what set
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +101,22 @@ def test_a_diverged_run_ends_as_one(tmp_path: Path) -> None:
     assert 0 < points["step"][-1] < 200 and np.isfinite(points["train/loss"]).all(), "what isn't finite is no point"
 
 
+def alerted(
+    last: int = 100, steps: int = 100, labelled: Sequence[float] = (), val: Sequence[float] = (), **train: np.ndarray
+) -> list[Alert]:
+    """The alerts at step `last` of a run with these curves, evenly spread over the steps, and accuracies, of ten classes."""
+    points = len(next(iter(train.values())))
+    curves = {"step": np.linspace(1, last, points), "classes": np.array(10)}
+    curves |= {f"train/{name}": values for name, values in train.items()}
+    if accuracies := {part: np.array(values) for part, values in (("train", labelled), ("val", val)) if len(values)}:
+        curves["evals/step"] = np.linspace(1, last, len(next(iter(accuracies.values()))))
+        curves |= {f"evals/eval/{part}/accuracy": values for part, values in accuracies.items()}
+    return moment(curves, "fixmatch", steps, last)
+
+
 def told(loss: np.ndarray, *labelled: float, last: int = 100, steps: int = 100) -> str:
-    """What is said at step `last` of a supervised run with this loss and these accuracies on the labelled images, of ten classes."""
-    curves = {"step": np.linspace(1, last, len(loss)), "train/loss_x": loss, "classes": np.array(10)}
-    if labelled:
-        curves |= {"evals/step": np.linspace(1, last, len(labelled)), "evals/eval/train/accuracy": np.array(labelled)}
-    return " ".join(alert.what for alert in moment(curves, "supervised", steps, last))
+    """What is said of a run with this loss and these accuracies on the labelled images."""
+    return " ".join(alert.what for alert in alerted(last, steps, labelled, loss_x=loss))
 
 
 def fallen(share: float, points: int = 16) -> np.ndarray:
@@ -134,6 +145,58 @@ def test_a_loss_is_diverging_when_three_points_stand_at_three_times_its_lowest_l
     assert "diverging" in told(np.append(low, [3.1] * 3)) and "diverging" not in told(np.append(low, [2.9] * 3))
     assert "diverging" not in told(np.append(low, [3.1] * 2)), "a mean of three, so that one point says nothing"
     assert not told(np.append(low / 100, [2.9] * 3), 0.9), "many times a tiny loss is still a small one"
+
+
+def test_a_loss_diverges_since_it_was_lowest() -> None:
+    (alert,) = alerted(20, loss_x=np.concatenate([fallen(0.5, 17), [9.0] * 3]))
+    assert alert.since == 7, "the first step at which the last three points were at the lowest level"
+
+
+def test_what_only_follows_from_a_loss_that_does_not_fall_is_not_told_beside_it() -> None:
+    flat, shut = np.full(16, 2.0), np.zeros(16)
+    (alert,) = alerted(loss_x=flat, mask_rate=shut)
+    assert alert.what.startswith("Nothing is learnt")
+    (alert,) = alerted(loss_x=fallen(0.5), mask_rate=shut)
+    assert alert.what.startswith("The mask has collapsed")
+
+
+def test_a_mask_has_collapsed_since_it_was_last_open() -> None:
+    mask = np.where(np.arange(40) < 20, 0.5, 0.0)
+    mask[3] = 0.0  # for a moment, long before
+    (alert,) = alerted(40, mask_rate=mask)
+    assert alert.since == 21 and "mask rate 0" in alert.what
+    assert not alerted(40, mask_rate=np.maximum(mask, 0.02)), "few guesses are some"
+    assert alerted(20, mask_rate=np.zeros(20)) and not alerted(19, mask_rate=np.zeros(19)), "it has a fifth of the run"
+
+
+def quarters(*values: float) -> np.ndarray:
+    """A curve of 32 points that is level within each quarter."""
+    return np.repeat(values, 8)
+
+
+def test_purity_that_falls_while_more_is_kept_is_bias() -> None:
+    falls, rises = quarters(0.7, 0.8, 0.8, 0.74), quarters(0.3, 0.3, 0.3, 0.36)
+    (alert,) = alerted(32, purity=falls, mask_rate=rises)
+    assert alert.what.startswith("Purity falls (80 % to 74 %)")
+    assert alert.since == 11, "the middle of the first five points at its best"
+    assert not alerted(32, purity=falls, mask_rate=quarters(0.3, 0.3, 0.3, 0.34))
+    assert not alerted(32, purity=quarters(0.7, 0.8, 0.8, 0.76), mask_rate=rises)
+
+
+def test_a_model_that_is_surer_than_right_is_biased_if_it_keeps_much() -> None:
+    purity, sure = quarters(0.95, 0.95, 0.79, 0.79), quarters(0.95, 0.95, 0.95, 0.95)
+    (alert,) = alerted(32, purity=purity, confidence=sure)  # no mask: MixMatch keeps all
+    assert "surer (95 %) than right (79 % of the kept guesses)" in alert.what and alert.since == 17
+    assert alerted(32, purity=purity, confidence=sure, mask_rate=np.full(32, 0.31))
+    assert not alerted(32, purity=purity, confidence=sure, mask_rate=np.full(32, 0.29))
+    assert not alerted(32, purity=purity, confidence=sure - 0.02)
+
+
+def test_validation_has_fallen_when_three_evaluations_are_below_the_best() -> None:
+    (alert,) = alerted(101, val=[0.5, 0.8, 0.9, 0.84, 0.84, 0.84], loss_x=fallen(0.5))
+    assert alert.what.startswith("Validation accuracy has fallen from 90 % to 84 %") and alert.since == 41
+    assert not alerted(val=[0.5, 0.9, 0.9, 0.9, 0.9, 0.8], loss_x=fallen(0.5)), "one says nothing"
+    assert not alerted(val=[0.8, 0.9, 0.84, 0.84, 0.84], loss_x=fallen(0.5)), "five are too few"
 
 
 @pytest.mark.slow

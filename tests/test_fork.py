@@ -222,6 +222,17 @@ def test_a_fork_has_the_best_of_its_parent_only_if_that_was_there_by_then(
     assert {name: store.run(made).summary.get(name) for name in best} == (best if kept else dict.fromkeys(best))
 
 
+def test_the_accuracies_of_a_fork_are_those_of_its_step(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    parent = forge.train(store, "supervised", until=15, **{"train.evals": "6"})
+    evals, made = store.points(parent, ev.EVAL), store.run(fork.create(store, parent, 10, {}))
+    assert evals["step"].tolist() == [5, 10, 15] and len(set(evals["eval/test/accuracy/raw"].tolist())) == 3
+    for name in ("accuracy", "balanced_accuracy"):
+        assert made.summary[f"test_{name}"] == pytest.approx(evals[f"eval/test/{name}"][1])
+    assert made.summary["test_accuracy_raw"] == pytest.approx(evals["eval/test/accuracy/raw"][1])
+    assert not made.changed and "weights_sha256" not in made.summary
+
+
 def test_a_fork_takes_over_what_was_set_before_it_and_nothing_else_that_happened(tmp_path: Path) -> None:
     store = Store(tmp_path)
     parent = forge.train(store, "supervised", until=10)

@@ -100,23 +100,28 @@ def test_a_point_holds_the_means_of_its_window_and_the_rate_of_its_last_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder, "WINDOW", 1e9)  # points at the first step and at the evaluations alone
-    settings = config(**{"train.steps": "12", "train.evals": "2", "optim.schedule": "cosine"})
+    some = {"method.threshold": "0.3", "data.foreign_classes": "4"}  # keeps some, and some of what is foreign
+    settings = config("fixmatch", **{"train.steps": "12", "train.evals": "2", **some})
     store = Store(tmp_path)
     run_id = store.create(settings)
     store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED])
     Stay(store, run_id).advance(threading.Event())
 
     trainer = Trainer(settings, data.load(settings.data), torch.device("cpu"))
-    expected: dict[str, list[float]] = {"train/loss": [], "train/purity": [], "optim/lr": []}
+    expected: dict[str, list[float]] = {
+        name: [] for name in ("train/loss", "train/purity", "train/foreign_kept", "optim/lr")
+    }
     for first, last in ((1, 1), (2, 6), (7, 12)):
         losses = [trainer.train_step()[0].loss.item() for _ in range(first, last + 1)]
         sums = dict(zip(trainer.meter.names, trainer.meter.sums.tolist(), strict=True))
         trainer.meter.clear(arrays=True)
         expected["train/loss"].append(sum(losses) / len(losses))
         expected["train/purity"].append(sums["kept/right"] / sums["kept/known"])
+        expected["train/foreign_kept"].append(sums["kept/foreign"] / sums["seen/foreign"])
         expected["optim/lr"].append(trainer.optimizer.param_groups[0]["lr"])
     points = store.points(run_id, ev.TRAIN)
     assert points["step"].tolist() == [1, 6, 12]
+    assert all(0 < share < 1 for share in expected["train/foreign_kept"])
     for name, values in expected.items():
         assert points[name] == pytest.approx(values, rel=1e-5), name
 

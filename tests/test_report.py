@@ -16,6 +16,7 @@ from sslcore.config import METHOD_NAMES
 from sslcore.presets import reproduce
 from sslcore.report import html_report
 from sslcore.report_charts import esc
+from sslcore.report_parts import duration
 from sslcore.store import Store, StoreError
 from tests.fill_store import fill
 
@@ -125,6 +126,45 @@ def test_every_number_is_told_with_what_it_needs(tmp_path: Path) -> None:
     assert "papers" not in found.text
     for c in range(10):
         assert f"{100 * matrix[c, c] / matrix[c].sum():.1f} %" in found.text
+
+
+def test_times_are_written_to_the_nearest_second_from_a_minute_on() -> None:
+    told = {0.04: "0.0 s", 59.94: "59.9 s", 61.6: "1 min 02 s", 3599.6: "1 h 00 min", 7505.0: "2 h 05 min"}
+    assert {seconds: duration(seconds) for seconds in told} == told
+
+
+def test_a_runs_speed_its_newest_values_and_what_is_unlike_its_preset(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    page = html_report(store, [fill(store, ev.FINISHED, "fixmatch")])  # 80 steps of 50 images in 1.6 seconds
+    assert "<dt>Speed</dt><dd>20.0 ms a step, 2,500 images a second</dd>" in page
+    assert "<h4>Mask rate</h4><b>90.0 %</b>" in page and "<h4>Purity</h4><b>95.0 %</b>" in page
+    assert re.findall(r"<div class=own><dt>(.*?)</dt><dd>(.*?)</dd>", page) == [("train.steps", "80")]
+
+
+def test_of_a_long_history_the_first_and_the_last_thirty_are_shown(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run_id = store.create(presets.build("smoke"), preset="smoke")  # "queued" is its first event
+    for number in range(1, 60):
+        store.add_event(run_id, number, f"happened{number}", {})
+    assert len(re.findall(r"<td>happened\d+</td>", html_report(store, [run_id]))) == 59
+    for number in range(60, 70):
+        store.add_event(run_id, number, f"happened{number}", {})
+    page = html_report(store, [run_id])
+    shown = [int(number) for number in re.findall(r"<td>happened(\d+)</td>", page)]
+    assert shown == [*range(1, 30), *range(40, 70)] and "… 10 more …" in page
+
+
+def test_of_many_class_thresholds_the_lowest_and_the_highest_are_drawn(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run_id = fill(store, ev.RUNNING, "flexmatch", points=0)
+    store.update(run_id, summary=store.run(run_id).summary | {"class_names": [f"kind {c}" for c in range(30)]})
+    heights = np.random.default_rng(0).permutation(30) / 30
+    store.log(run_id, [], [ev.ArrayPoint("flex/threshold", step, 1.0, heights * step / 9) for step in (1, 9)])
+    page = html_report(store, [run_id])
+    (chart,) = re.findall(r"<h3>Class thresholds</h3>.*?</figure>", page, flags=re.DOTALL)
+    order = np.argsort(heights)
+    shown = [int(c) for c in re.findall(r"</svg> kind (\d+)</li>", chart)]
+    assert shown == sorted([*order[:5], *order[-5:]]) and "Of 30 classes the lowest and highest." in chart
 
 
 def test_the_confusion_matrix_has_the_truth_in_its_rows(tmp_path: Path) -> None:

@@ -177,6 +177,18 @@ def test_of_several_runs_of_a_cell_the_one_that_is_farthest_ahead_belongs_to_it(
         assert sweep.assign([cell], every)[cell.key].id == made[-1], "of equals the earliest"
 
 
+def test_how_far_a_sweep_is_is_one_sentence(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    grid = sweep.cells(SMALL)
+    assert console.sweep_sentence(grid, {}) == "0 of 8 runs finished"
+    states = (ev.FINISHED, ev.FAILED, ev.DIVERGED, ev.RUNNING, ev.PAUSING, ev.QUEUED)
+    for cell, state in zip(grid, states, strict=False):
+        finish(store, cell.config, state=state)
+    assert console.sweep_sentence(grid, sweep.assign(grid, store.runs())) == (
+        "1 of 8 runs finished, 2 failed, at work: flexmatch 20 labels seed 0, supervised 10 labels seed 1"
+    )
+
+
 def test_csv_has_one_row_a_cell_and_no_formula(tmp_path: Path) -> None:
     store = Store(tmp_path)
     grid = sweep.cells(SMALL)

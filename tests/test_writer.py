@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -147,6 +148,32 @@ def stay(tmp_path: Path) -> Stay:
     run_id = store.create(config(**{"train.steps": STEPS, "train.evals": 1}))
     store.move(run_id, ev.RUNNING, only_from=[ev.QUEUED])
     return Stay(store, run_id)
+
+
+@pytest.mark.parametrize(("cost", "due"), [(0.0, 1.0), (0.1, 5.0), (1.0, 10.0)])
+def test_checkpoints_take_a_fiftieth_of_the_time_but_come_within_ten_seconds(
+    stay: Stay, monkeypatch: pytest.MonkeyPatch, cost: float, due: float
+) -> None:
+    own, now, saved = stay.recorder, [time.perf_counter()], []
+    own.wake()
+    monkeypatch.setattr(recorder, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(own, "flush", lambda: None)
+    monkeypatch.setattr(own, "save", lambda: saved.append(now[0]))
+    own.save_cost, own.saved_at = cost, now[0]
+    for seconds in (due - 0.01, due + 0.01):
+        now[0] = own.saved_at + seconds
+        own.after_step()
+        assert len(saved) == int(seconds > due)
+    own.close()
+
+
+def test_of_many_evaluations_a_few_keep_their_checkpoint(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for evals, kept in ((8, range(5, 41, 5)), (9, (4, 13, 22, 31, 40)), (20, range(2, 41, 6))):
+        run_id = store.create(config(**{"train.steps": 40, "train.evals": evals}))
+        own = Stay(store, run_id).recorder
+        own.close()
+        assert sorted(own.keep_steps) == list(kept) and own.keep_steps <= own.eval_steps
 
 
 def test_training_goes_on_while_a_checkpoint_is_written_and_a_pause_waits_for_it(

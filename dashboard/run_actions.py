@@ -59,7 +59,8 @@ def _command(name: str, runs: Sequence[Run]) -> None:
     if name == "stop" and any(run.state in ev.ACTIVE and run.id not in mine for run in runs):
         _ask("stop", runs)
         return
-    _do(name, runs)
+    if name != "step" or not widgets.again("step"):
+        _do(name, runs)
 
 
 def _do(name: str, runs: Sequence[Run]) -> None:

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import guide, guide_tour, replay, text_time
+from dashboard import guide, guide_tour, replay, text_time, widgets
 from dashboard.text import number
 
 SLIDER, AT, FRONT, SPEED, TICK = "time_slider", "time_at", "time_front", "time_speed", "time_tick"  # in the session
 URL = "step"
 SPEEDS = {"play1": 1, "play4": 4}
+TWICE = 0.2  # seconds in which a second press of Next is the same press; a hand is slower
 EARLY = 0.7  # share of the time between two keyframes after which a tick may show the next: a click is no tick
 
 _HERE = Path(__file__).resolve().parent
@@ -97,9 +98,17 @@ def _moved() -> None:
         _go(step)
 
 
-def _play(name: str, at: Sequence[int]) -> None:
+def _beside(name: str, to: int) -> None:
+    if not widgets.again(name, TWICE):
+        _go(to)
+
+
+def _play(name: str, rate: int, at: Sequence[int]) -> None:
+    """Play at a rate, 0 to pause: what the pressed button said."""
+    if widgets.again(name):
+        return
     guide_tour.note(guide.TRAVELLED)
-    st.session_state[SPEED] = 0 if speed() == SPEEDS[name] else SPEEDS[name]
+    st.session_state[SPEED] = rate
     st.session_state[TICK] = time.monotonic()
     if speed() and shown() == at[-1]:
         st.session_state[AT], st.session_state[FRONT] = at[0], ("", -1)
@@ -114,12 +123,14 @@ def controls(step: int, at: Sequence[int], training: bool, marks: Mapping[int, t
         for name, by in (("previous", -1), ("next", 1)):
             label, icon, about = text_time.BUTTONS[name]
             to = beside(step, at, by)
-            st.button(label, icon=icon, help=about, key=f"time_{name}", disabled=to == step, on_click=_go, args=(to,))
+            st.button(
+                label, icon=icon, help=about, key=f"time_{name}", disabled=to == step, on_click=_beside, args=(name, to)
+            )
         for name, rate in SPEEDS.items():
             label, icon, about = text_time.BUTTONS[name if speed() != rate else "pause"]
             st.button(
-                label, icon=icon, help=about, key=f"time_{name}", disabled=len(at) < 2, on_click=_play, args=(name, at),
-                type="primary" if speed() == rate else "secondary",
+                label, icon=icon, help=about, key=f"time_{name}", disabled=len(at) < 2, on_click=_play,
+                args=(name, 0 if speed() == rate else rate, at), type="primary" if speed() == rate else "secondary",
             )  # fmt: skip
         at_front = step == at[-1]
         st.button(

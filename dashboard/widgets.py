@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -103,6 +104,18 @@ def awaited(run: Run, what: str) -> str:
 def first_accuracy(run: Run) -> str:
     """Say when a run without any accuracy will have its first, empty for one that will not."""
     return text.FIRST_ACCURACY.format(text.number(queries.first_evaluation(run))) if to_come(run) else ""
+
+
+def again(key: str, seconds: float = 0.5) -> bool:
+    """Say whether a press of a button is one that has just been answered.
+
+    Beside a fragment's timer Streamlit can deliver one click twice: the timer's request takes it along before its own has
+    left. What a button does that the first answer has changed (Pause is Play by then) must not be done for the second.
+    """
+    now, answered = time.monotonic(), st.session_state.setdefault("answered", {})
+    twice = now - answered.get(key, -math.inf) < seconds
+    answered[key] = now
+    return twice
 
 
 def attempt(action: Callable[[], object]) -> None:

@@ -27,11 +27,11 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     yield queries.store()
 
 
-def opened(view: str, **params: Any) -> AppTest:
+def opened(file: str, /, **params: Any) -> AppTest:
     """Return a page, such as "views/runs.py", as its address asks for it; no exception may stand on it."""
     at = AppTest.from_file(str(APP), default_timeout=60).run()
     for name, value in params.items():
         at.query_params[name] = value
-    at.switch_page(view).run()
+    at.switch_page(file).run()
     assert not at.exception, at.exception
     return at

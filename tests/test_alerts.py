@@ -186,7 +186,9 @@ def test_purity_that_falls_while_more_is_kept_is_bias() -> None:
 def test_a_model_that_is_surer_than_right_is_biased_if_it_keeps_much() -> None:
     purity, sure = quarters(0.95, 0.95, 0.79, 0.79), quarters(0.95, 0.95, 0.95, 0.95)
     (alert,) = alerted(32, purity=purity, confidence=sure)  # no mask: MixMatch keeps all
-    assert "surer (95 %) than right (79 % of the kept guesses)" in alert.what and alert.since == 17
+    assert (
+        "Confidence (95 %) is far above purity (79 % of the kept guesses are right)" in alert.what and alert.since == 17
+    )
     assert alerted(32, purity=purity, confidence=sure, mask_rate=np.full(32, 0.31))
     assert not alerted(32, purity=purity, confidence=sure, mask_rate=np.full(32, 0.29))
     assert not alerted(32, purity=purity, confidence=sure - 0.02)

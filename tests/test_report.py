@@ -136,7 +136,7 @@ def test_times_are_written_to_the_nearest_second_from_a_minute_on() -> None:
 def test_a_runs_speed_its_newest_values_and_what_is_unlike_its_preset(tmp_path: Path) -> None:
     store = Store(tmp_path)
     page = html_report(store, [fill(store, ev.FINISHED, "fixmatch")])  # 80 steps of 50 images in 1.6 seconds
-    assert "<dt>Speed</dt><dd>20.0 ms a step, 2,500 images a second</dd>" in page
+    assert "<dt>Speed</dt><dd>20.0 ms per step, 2,500 images per second</dd>" in page
     assert "<h4>Mask rate</h4><b>90.0 %</b>" in page and "<h4>Purity</h4><b>95.0 %</b>" in page
     assert re.findall(r"<div class=own><dt>(.*?)</dt><dd>(.*?)</dd>", page) == [("train.steps", "80")]
 
@@ -164,7 +164,7 @@ def test_of_many_class_thresholds_the_lowest_and_the_highest_are_drawn(tmp_path:
     (chart,) = re.findall(r"<h3>Class thresholds</h3>.*?</figure>", page, flags=re.DOTALL)
     order = np.argsort(heights)
     shown = [int(c) for c in re.findall(r"</svg> kind (\d+)</li>", chart)]
-    assert shown == sorted([*order[:5], *order[-5:]]) and "Of 30 classes the lowest and highest." in chart
+    assert shown == sorted([*order[:5], *order[-5:]]) and "Of 30 classes, the lowest and highest are shown." in chart
 
 
 def test_the_confusion_matrix_has_the_truth_in_its_rows(tmp_path: Path) -> None:

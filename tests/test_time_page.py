@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import biography, fork_form, queries, replay, text_time, time_panels, timeline
+from dashboard import biography, fork_form, queries, replay, text_time, time_panels, timeline, widgets
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore import fork, keyframes, presets
@@ -95,6 +96,24 @@ def test_without_a_step_it_stands_at_the_front_and_the_buttons_move_it(store: St
     assert not button(at, "next").disabled
     at = page(step="0")
     assert button(at, "previous").disabled and slider(at)["at"] == 0
+
+
+def test_a_click_that_is_delivered_twice_is_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer's request can take a click along, and its own request brings it again: Play must not pause, Next not go two on."""
+    clock = [5.0]
+    monkeypatch.setattr(widgets, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    travelled(store)
+    at = page(step="20")
+    button(at, "next").click().run()
+    assert slider(at)["at"] == 40
+    button(at, "next").click().run()
+    assert slider(at)["at"] == 40
+    button(at, "play1").click().run()
+    button(at, "play1").click().run()
+    assert button(at, "play1").label == "Pause"
+    clock[0] += 0.6
+    button(at, "play1").click().run()
+    assert button(at, "play1").label == "Play x1"
 
 
 @pytest.mark.parametrize(

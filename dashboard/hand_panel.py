@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import guide, guide_tour, own_images, text
+from dashboard import guide, guide_tour, own_images, text, widgets
 from dashboard import images as pictures
 from dashboard import text_images as words
 from dashboard.curve_panel import html_table
@@ -81,6 +81,8 @@ def _strip(images: ImageSet, hand: tuple[int, ...]) -> None:
 
     def toggle(cell: int) -> None:
         number = shown[cell]
+        if widgets.again(f"hand {number}", 0.2):
+            return
         _write(tuple(n for n in hand if n != number) if number in hand else (*hand, number))
 
     # A chosen one is framed and has a tick.

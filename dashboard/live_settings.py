@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import queries, text
+from dashboard import queries, text, widgets
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.config import ConfigError, RunConfig
@@ -62,6 +62,8 @@ def _widget(run_id: str, path: str, spec: dataclasses.Field[Any], value: Any) ->
 def _apply(run: Run, changes: dict[str, Any]) -> None:
     if not changes:
         st.toast("Nothing was changed: the run has these values already.")
+        return
+    if widgets.again(f"apply {changes}"):
         return
     try:
         queries.engine().set(run.id, changes)

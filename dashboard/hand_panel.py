@@ -73,9 +73,8 @@ def _strip(images: ImageSet, hand: tuple[int, ...]) -> None:
         found = own_images.members(images, label)
         pages = max(1, -(-len(found) // PAGE))
         page = st.pagination(pages, key="hand_page") if pages > 1 else 1
-        st.caption(
-            f"{text.number(counts[label])} chosen", width="content"
-        )  # not in the list: its words would be those of before
+        # Not within the list, whose words would be those of before.
+        st.caption(f"{text.number(counts[label])} chosen", width="content")
     first = (min(page, pages) - 1) * PAGE
     shown = found[first : first + PAGE].tolist()
 

@@ -59,7 +59,7 @@ def _command(name: str, runs: Sequence[Run]) -> None:
     if name == "stop" and any(run.state in ev.ACTIVE and run.id not in mine for run in runs):
         _ask("stop", runs)
         return
-    if name != "step" or not widgets.again("step"):
+    if name != "step" or not widgets.again(f"step {[run.id for run in runs]}"):
         _do(name, runs)
 
 

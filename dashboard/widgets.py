@@ -106,7 +106,7 @@ def first_accuracy(run: Run) -> str:
     return text.FIRST_ACCURACY.format(text.number(queries.first_evaluation(run))) if to_come(run) else ""
 
 
-def again(key: str, seconds: float = 0.5) -> bool:
+def again(key: str, seconds: float = 0.3) -> bool:
     """Say whether a press of a button is one that has just been answered.
 
     Beside a fragment's timer Streamlit can deliver one click twice: the timer's request takes it along before its own has

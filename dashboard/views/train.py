@@ -55,7 +55,7 @@ def command(name: str, run: Run) -> None:
     actions = {
         "pause": engine.pause,
         "resume": engine.resume,
-        "step": lambda run_id: None if widgets.again("step") else engine.step(run_id, steps),
+        "step": lambda run_id: None if widgets.again(f"step {run_id}") else engine.step(run_id, steps),
         "stop": engine.stop,
     }
     widgets.attempt(lambda: actions[name](run.id))

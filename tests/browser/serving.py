@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,9 @@ class Server:
         return time.monotonic() - began
 
 
-def start_server(root: Path, log: Path, *, tree: Path = ROOT, options: Sequence[str] = ()) -> Server:
+def start_server(
+    root: Path, log: Path, *, tree: Path = ROOT, options: Sequence[str] = (), variables: Mapping[str, str] | None = None
+) -> Server:
     """Run the dashboard of `tree` on a free port with its runs below `root`, and wait until it answers.
 
     The tree comes first on the path, but not through PYTHONPATH: Streamlit watches the modules that are found there.
@@ -66,18 +68,26 @@ def start_server(root: Path, log: Path, *, tree: Path = ROOT, options: Sequence[
         port = free.getsockname()[1]
     launch = f"import sys; sys.path[0] = {str(tree)!r}; from streamlit.web.cli import main; main()"
     arguments = ["run", "dashboard/app.py", "--server.headless", "true", "--server.port", str(port), *options]
+    environment = {**os.environ, "SSLLAB_ROOT": str(root), **(variables or {})}
     with open(log, "ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-c", launch, *arguments], cwd=tree, env={**os.environ, "SSLLAB_ROOT": str(root)}, stdout=out, stderr=out
-        )  # fmt: skip
+            [sys.executable, "-c", launch, *arguments], cwd=tree, env=environment, stdout=out, stderr=out
+        )
     _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, log)
     return Server(process, f"http://127.0.0.1:{port}/", log)
 
 
 @contextlib.contextmanager
-def serving(root: Path, log: Path, *, tree: Path = ROOT, options: Sequence[str] = UNWATCHED) -> Iterator[Server]:
-    """A server that is ended with the block."""
-    server = start_server(root, log, tree=tree, options=options)
+def serving(
+    root: Path,
+    log: Path,
+    *,
+    tree: Path = ROOT,
+    options: Sequence[str] = UNWATCHED,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """A server that is ended with the block; `variables` are those of its environment beside this process's own."""
+    server = start_server(root, log, tree=tree, options=options, variables=variables)
     try:
         yield server
     finally:

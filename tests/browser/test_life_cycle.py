@@ -96,7 +96,10 @@ def test_the_trainer_outlives_the_page_code(browser: Any, tmp_path: Path, accide
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     store = Store(tmp_path / "runs")
     options = ["--client.toolbarMode", "developer", "--server.runOnSave", "true", "--server.fileWatcherType", "poll"]
-    with serving(tmp_path / "runs", tmp_path / "log", tree=tree, options=options) as server:
+    variables = {
+        "PYTHONPATH": str(tree)
+    }  # as editors set it: Streamlit then watches, and drops, all modules of the tree
+    with serving(tmp_path / "runs", tmp_path / "log", tree=tree, options=options, variables=variables) as server:
         page = page_of(browser, server, LONG)
         run = start(page)
         if accident == "clear cache":

@@ -42,6 +42,9 @@ def progress(run: Run, now: Snapshot) -> None:
             + (f", {text.plural(threads, 'thread')}" if device == "cpu" and threads else "")
         )
     st.caption(" · ".join(parts))
+    if run.config["train"].get("compile"):
+        took = run.summary.get("compile_seconds")
+        st.caption(text.COMPILING if took is None else text.COMPILED.format(text.duration(took)))
     if changed := live_settings.told(now):
         st.caption(changed)
 

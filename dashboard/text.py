@@ -66,6 +66,8 @@ CHANGE_RUNNING = "Takes effect at the next step, which every chart marks. From t
 CHANGE_RESTING = "Takes effect with the first step after Resume or Step, and is marked on every chart."
 ESTIMATE_ALIKE = "About **{}** on this machine, judging by your last run of this kind."
 ESTIMATE_SCALED = "About **{}** on this machine, scaled from a {} run by the number of images per step."
+COMPILING = "The net is compiled before its first step, which takes half a minute or more."
+COMPILED = "The net is compiled: the first step took {}, compiling included."
 ESTIMATE_NONE = "How long it takes isn't known yet: nothing like it has been trained on this machine. An estimate appears some seconds after Start."
 REFUSED = "{}. It came with the address; **{}** is used instead, and everything else is as the address says."
 

@@ -154,7 +154,7 @@ class TrainConfig:
     )
     compile: bool = setting(
         False,
-        "compile the net with torch.compile; takes half a minute and a C compiler, and was slower on an H200 than without",
+        "compile the net with torch.compile: takes half a minute before the first step, and needs a C compiler on this machine",
     )
 
 

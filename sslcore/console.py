@@ -43,8 +43,10 @@ def sentence(run: ev.Run) -> str:
         if accuracy is not None
         else ""
     )
+    took = run.summary.get("compile_seconds")
+    compiled = "" if took is None else f" (the first step took {took:.1f} s, compiling included)"
     where = f"{run.method} on {run.summary.get('title', run.data)}, {run.labels} labels, seed {run.seed}"
-    return f"{run.id} {run.state} at step {run.step:,} of {run.steps:,} after {run.seconds:.1f} s of training: {tail}{where}"
+    return f"{run.id} {run.state} at step {run.step:,} of {run.steps:,} after {run.seconds:.1f} s of training{compiled}: {tail}{where}"
 
 
 def follow(lab: Lab, run_id: str, quiet: bool) -> ev.Run:

@@ -27,7 +27,7 @@ FIXED = (
     "data.", "model.net", "model.depth", "model.widen_factor", "model.width", "method.name", "optim.name", "train.seed", "train.device"
 )  # fmt: skip
 RESULTS = (
-    "loading", "weights_sha256", "seconds_per_step", "images_per_s", "test_accuracy", "test_accuracy_raw", "test_balanced_accuracy",
+    "loading", "weights_sha256", "compile_seconds", "seconds_per_step", "images_per_s", "test_accuracy", "test_accuracy_raw", "test_balanced_accuracy",
     "best_val_accuracy", "best_step",
     "test_accuracy_at_best", "fork", "imported", "race",
 )  # fmt: skip

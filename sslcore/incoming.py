@@ -141,7 +141,7 @@ SUMMARY: dict[str, Check] = {
     "device_name": text(200), "threads": whole(1, 4096), "torch": text(100), "parameters": COUNT, "images_per_step": COUNT,
     "test_accuracy": SHARE, "test_accuracy_raw": SHARE, "test_balanced_accuracy": SHARE, "best_val_accuracy": SHARE, "test_accuracy_at_best": SHARE,
     "best_step": STEP, "weights_sha256": SHA, "seconds_per_step": RATE, "images_per_s": RATE, "engine": whole(0, 10_000), "fork": origin,
-    "precision": text(20), "steps_by": text(300), "files": text(64),
+    "precision": text(20), "steps_by": text(300), "compile_seconds": SECONDS, "files": text(64),
 }  # fmt: skip
 
 

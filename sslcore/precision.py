@@ -6,6 +6,8 @@ the optimizer moves, their moments and their average are float32 always. float32
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 
 import torch
@@ -16,6 +18,10 @@ from sslcore.config import ConfigError
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # What a device can do, the default first.
 OF_DEVICE = {"cpu": ("fp32", "bf16"), "cuda": ("bf16", "fp32", "fp16"), "mps": ("fp32",)}
+# What torch.compile calls: the variable that names it, else the first of these that is there. C for a GPU, C++ otherwise.
+COMPILERS = {"cuda": ("CC", "gcc", "clang", "cc", "cl"), "cpu": ("CXX", "g++", "clang++", "c++", "cl")}
+# Nets compiled side by side in one process, a race's or a sweep's: beyond it torch would no longer compile, and not say so.
+SHAPES = 256
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
@@ -26,6 +32,17 @@ def choose_precision(wanted: str, device: torch.device) -> str:
     return possible[0] if wanted == "auto" else wanted
 
 
+def check_compiler(device: torch.device) -> None:
+    """Raise ConfigError where torch.compile would find no compiler."""
+    variable, *names = COMPILERS["cuda" if device.type == "cuda" else "cpu"]
+    named = os.environ.get(variable)
+    if not any(shutil.which(name) for name in ([named] if named else names)):
+        here = f"{variable} names {named!r}, which isn't there" if named else "this machine has none"
+        raise ConfigError(
+            f"train.compile yes needs a compiler ({', '.join(names)}, or another named by {variable}), and {here}; leave it off"
+        )
+
+
 class HalfNet(nn.Module):
     """A net whose features are computed in half precision, or compiled, around the same weights: images -> float32 logits."""
 
@@ -33,7 +50,7 @@ class HalfNet(nn.Module):
         super().__init__()
         self.model, self.dtype = model, FORMATS[precision]
         features: Callable[[Tensor], Tensor] = model.features  # type: ignore[assignment]
-        self.features = torch.compile(features, dynamic=False) if compiled else features
+        self.features = _compiled(features) if compiled else features
         self.head: nn.Module = model.head  # type: ignore[assignment]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,6 +67,24 @@ def wrapped(model: nn.Module, precision: str, compiled: bool = False) -> nn.Modu
     if precision == "fp32" and not compiled:
         return model
     return HalfNet(model, precision, compiled).train(model.training)
+
+
+def _compiled(features: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return the same, compiled when it is first called, which takes half a minute; ConfigError if that fails."""
+    from torch._dynamo import config as dynamo
+    from torch._dynamo.exc import TorchDynamoException
+
+    dynamo.recompile_limit = dynamo.accumulated_recompile_limit = SHAPES
+    made = torch.compile(features, dynamic=False)
+
+    def call(x: Tensor) -> Tensor:
+        try:
+            return made(x)
+        except TorchDynamoException as problem:
+            why = next((line.strip() for line in str(problem).splitlines() if line.strip()), type(problem).__name__)
+            raise ConfigError(f"train.compile can't be yes here: {why[:300]}") from problem
+
+    return call
 
 
 class LossScale:

@@ -58,6 +58,7 @@ class Recorder:
         self.rested_at: float | None = None
         self.best = best  # best validation accuracy so far
         self.steps = 0  # in the present window
+        self.compiling = trainer.config.train.compile  # until the first step of this stay
         # On their way from the device, the oldest first; among them what the writer is to do once the points before it are written.
         self.waiting: list[Window | Work] = []
         self.writer = Writer()
@@ -119,6 +120,10 @@ class Recorder:
         self.writer.check()
         self.steps += 1
         trainer, now = self.trainer, time.perf_counter()
+        if self.compiling:
+            self.compiling = False
+            self.summary |= {"compile_seconds": now - self.window_began}
+            self.store.update(self.run_id, summary=self.summary)
         if self.waiting:
             self._write_ready()
         if trainer.step in self.eval_steps:

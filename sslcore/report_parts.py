@@ -112,6 +112,8 @@ def facts(run: ev.Run) -> str:
                 "Speed",
                 f"{rows[-1][1]}, {run.step * summary['images_per_step'] / run.seconds:,.0f} images per second",
             )
+    if "compile_seconds" in summary:
+        rows.append(("First step", f"{duration(summary['compile_seconds'])}, compiling included"))
     for name, title in (
         ("num_unlabeled", "Unlabelled images"),
         ("num_val", "Validation images"),

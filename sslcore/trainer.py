@@ -27,7 +27,7 @@ from sslcore.memory import keep_freed_memory
 from sslcore.meter import Meter
 from sslcore.methods.base import StepOutput
 from sslcore.optim import learning_rate, make_optimizer, set_rate
-from sslcore.precision import LossScale, choose_precision, wrapped
+from sslcore.precision import LossScale, check_compiler, choose_precision, wrapped
 from sslcore.probe import Probe
 from sslcore.rng import Generators
 
@@ -231,9 +231,11 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def check_device(config: RunConfig, device: torch.device) -> str:
-    """Return the precision on a device; ConfigError if it can't do that, or no CUDA graphs where they must be on."""
+    """Return the precision on a device; ConfigError if it can't do that, or has no CUDA graphs or compiler where asked for."""
     if config.train.graph == "on" and device.type != "cuda":
         raise ConfigError(f"train.graph can only be on with a CUDA device, got {device.type}; use auto or off")
+    if config.train.compile:
+        check_compiler(device)
     return choose_precision(config.train.precision, device)
 
 

@@ -177,3 +177,19 @@ def test_half_precision_is_captured_and_learns(precision: str) -> None:
     curve = losses(trainer, 60)
     assert trainer.gpu is not None and trainer.gpu.graph is not None
     assert sum(curve[-10:]) < sum(curve[:10])
+
+
+def test_a_compiled_step_has_our_kernels_and_is_captured() -> None:
+    curves, starts = [], []
+    for compiled in (False, True):
+        trainer = make("fixmatch", **{"train.precision": "bf16", "train.graph": "on", "train.compile": compiled})
+        kernels.started = []
+        try:
+            first = losses(trainer, 1)
+            starts.append(len(kernels.started))
+        finally:
+            kernels.started = None
+        curves.append(first + losses(trainer, 11))
+        assert trainer.gpu is not None and trainer.gpu.graph is not None
+    assert starts[0] == starts[1] > 4
+    assert curves[1] == pytest.approx(curves[0], rel=0.05)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import ctypes
 import shutil
 import subprocess
@@ -154,7 +156,9 @@ def played(made: tuple[torch.dtype, dict[str, Callable[..., None]]], monkeypatch
             t is None or t.is_contiguous(memory_format=torch.channels_last) for t in (x, also)
         )
 
+    count = torch.zeros(1, dtype=torch.int32)
     monkeypatch.setattr(norm_kernels, "_made", lambda *_: found)
+    monkeypatch.setattr(norm_kernels, "_count", lambda _: count)
     monkeypatch.setattr(norm_kernels, "_shape", shape)
     monkeypatch.setattr(norm, "fits", fits)
     return dtype
@@ -193,11 +197,48 @@ def test_a_net_with_the_kernels_is_as_near_to_float32_as_one_without(
 
     expected = gradients(model, images)
     with_kernels = gradients(precision.wrapped(model, "bf16"), images)
-    assert all(layer.ended is not None for layer in model.modules() if isinstance(layer, BatchNorm))
     monkeypatch.setattr(norm, "fits", lambda *_: False)
     without = gradients(precision.wrapped(model, "bf16"), images)
     assert not torch.equal(with_kernels, without)
     assert (with_kernels - expected).norm() < 1.2 * (without - expected).norm() < 0.1 * expected.norm()
+
+
+@pytest.mark.parametrize("made", [torch.bfloat16], ids=["bf16"], indirect=True)
+def test_a_compiled_net_has_the_kernels_too(played: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.compile neither looks into them nor leaves them out: the same numbers, gradients and running statistics."""
+    model = models.build(ModelConfig(depth=10, widen_factor=1), 3, 10, torch.Generator().manual_seed(0))
+    images = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(1)).to(memory_format=torch.channels_last)
+    started: list[str] = []
+    found = norm_kernels._made(played, 0)
+    assert found is not None
+
+    def noted(name: str) -> Callable[..., None]:
+        def start(*arguments: Tensor | int | float) -> None:
+            started.append(name)
+            found[name](*arguments)
+
+        return start
+
+    noting = {name: noted(name) for name in found}
+    monkeypatch.setattr(norm_kernels, "_made", lambda *_: noting)
+    results = []
+    for compiled in (False, True):
+        own = copy.deepcopy(model).train()
+        net = precision.wrapped(own, "bf16", compiled)
+        for k in range(2):
+            with norm.frozen_statistics(own) if k else contextlib.nullcontext():
+                F.cross_entropy(net(images), torch.arange(6)).backward()
+        results.append((
+            torch.cat([p.grad.flatten() for p in own.parameters() if p.grad is not None]),
+            torch.cat([b.flatten() for b in own.buffers()]), len(started),
+        ))  # fmt: skip
+        started.clear()
+    (grads, statistics, calls), (grads_compiled, statistics_compiled, calls_compiled) = results
+    layers = sum(isinstance(module, BatchNorm) for module in model.modules())
+    assert calls == calls_compiled == 2 * 4 * layers
+    torch.testing.assert_close(statistics_compiled, statistics, rtol=1e-2, atol=1e-2)
+    assert (grads_compiled - grads).norm() < 0.02 * grads.norm()
+    assert not torch.equal(statistics, torch.cat([b.flatten() for b in model.buffers()]))
 
 
 def test_a_block_is_as_on_the_gpu() -> None:

@@ -28,7 +28,6 @@ class BatchNorm(nn.Module):
     def __init__(self, channels: int, momentum: float, eps: float = 1e-3) -> None:
         super().__init__()
         self.momentum, self.eps, self.track = momentum, eps, True
-        self.ended: Tensor | None = None  # what the kernels count in
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
@@ -41,9 +40,7 @@ class BatchNorm(nn.Module):
         """Return x + also and its norm, x itself for None: where a GPU has kernels for it, the sum costs little beside the norm."""
         keep = self.track or not self.training
         if self.training and fits(x, also):
-            if self.ended is None:
-                self.ended = torch.zeros(1, dtype=torch.int32, device=x.device)
-            statistics = (self.running_mean, self.running_var, self.ended, keep, self.momentum, self.eps)
+            statistics = (self.running_mean, self.running_var, keep, self.momentum, self.eps)
             total, normal = NormLeaky.apply(x, also, self.weight, self.bias, *statistics, slope)
             return x if total is None else total, normal
         if also is not None:

@@ -36,6 +36,11 @@ def _made(dtype: torch.dtype, device: int) -> dict[str, Kernel] | None:
     return kernels.built(source(dtype), NAMES, device)
 
 
+@torch.compiler.assume_constant_result
+def _can_be_made(dtype: torch.dtype, device: int) -> bool:
+    return _made(dtype, device) is not None
+
+
 def fits(x: Tensor, also: Tensor | None = None) -> bool:
     """Say whether the kernels can do this batch, or the sum of two."""
     return (
@@ -44,7 +49,7 @@ def fits(x: Tensor, also: Tensor | None = None) -> bool:
             each.is_contiguous(memory_format=torch.channels_last) and (each.shape, each.dtype) == (x.shape, x.dtype)
             for each in (x, also) if each is not None
         )
-        and not torch.compiler.is_compiling() and _made(x.dtype, x.device.index) is not None
+        and _can_be_made(x.dtype, x.device.index)
     )  # fmt: skip
 
 
@@ -52,52 +57,113 @@ class NormLeaky(torch.autograd.Function):
     """(x + also, LeakyReLU(BatchNorm(x + also))) with the batch's own statistics, for (B, C, H, W) that `fits`.
 
     Without `also` the first is None. The running statistics move in place if `track`.
-    `ended`: one int32 zero, the layer's own, which is zero again after each call.
     """
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, also: Tensor | None, weight: Tensor, bias: Tensor, running_mean: Tensor, running_var: Tensor,
-        ended: Tensor, track: bool, momentum: float, eps: float, slope: float,
+        track: bool, momentum: float, eps: float, slope: float,
     ) -> tuple[Tensor | None, Tensor]:  # fmt: skip
-        made = _made(x.dtype, x.device.index)
-        assert made is not None
-        pixels, groups, blocks = _shape(x)
-        partial = torch.empty(blocks, 2 * x.shape[1], device=x.device)
-        mean, scale, y = torch.empty_like(weight), torch.empty_like(weight), torch.empty_like(x)
-        found = (pixels, groups, partial, ended, mean, scale, running_mean, running_var, int(track), momentum, eps)
-        total = None if also is None else torch.empty_like(x)
-        if also is None or total is None:
-            made["statistics"](blocks, THREADS, x, *found)
-        else:
-            made["sum_statistics"](blocks, THREADS, x, also, total, *found)
-            x = total
-        made["forward"](2 * blocks, THREADS, x, y, pixels, groups, mean, scale, weight, bias, slope)
-        ctx.save_for_backward(x, weight, bias, mean, scale)
-        ctx.ended, ctx.slope, ctx.summed = ended, slope, also is not None
+        total, y, mean, scale = run_forward(
+            x, also, weight, bias, running_mean, running_var, track, momentum, eps, slope
+        )
+        ctx.slope, ctx.summed = slope, also is not None
+        ctx.save_for_backward(total if ctx.summed else x, weight, bias, mean, scale)
         ctx.set_materialize_grads(False)
-        return total, y
+        return total if ctx.summed else None, y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         x, weight, bias, mean, scale = ctx.saved_tensors
-        made = _made(x.dtype, x.device.index)
-        assert made is not None
         d_total, dy = (
             each if each is None else each.contiguous(memory_format=torch.channels_last) for each in gradients
         )
         if dy is None:
             dy = torch.zeros_like(x)
-        pixels, groups, blocks = _shape(x)
-        partial = torch.empty(blocks, 2 * x.shape[1], device=x.device)
-        d_weight, d_bias, dx = torch.empty_like(weight), torch.empty_like(bias), torch.empty_like(x)
-        given = (mean, scale, weight, bias, ctx.slope, d_weight, d_bias)
-        made["sums"](blocks, THREADS, x, dy, pixels, groups, partial, ctx.ended, *given)
-        if d_total is None:
-            made["backward"](2 * blocks, THREADS, x, dy, dx, pixels, groups, *given)
-        else:
-            made["sum_backward"](2 * blocks, THREADS, x, dy, d_total, dx, pixels, groups, *given)
-        return dx, dx if ctx.summed else None, d_weight, d_bias, *[None] * 7
+        dx, d_weight, d_bias = run_backward(x, dy, d_total, weight, bias, mean, scale, ctx.slope)
+        return dx, dx if ctx.summed else None, d_weight, d_bias, *[None] * 6
+
+
+# Operations of torch's own kind, so that torch.compile takes each as one that it neither looks into nor takes apart.
+@torch.library.custom_op("ssllab::norm_forward", mutates_args=("running_mean", "running_var"))
+def run_forward(
+    x: Tensor, also: Tensor | None, weight: Tensor, bias: Tensor, running_mean: Tensor, running_var: Tensor,
+    track: bool, momentum: float, eps: float, slope: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """Return x + also (empty without also), the result, and each channel's mean and 1 / deviation, (C,) float32."""
+    made = _made(x.dtype, x.device.index)
+    assert made is not None
+    pixels, groups, blocks = _shape(x)
+    total, y, mean, scale = _like(x, also, weight)
+    partial = torch.empty(blocks, 2 * x.shape[1], device=x.device)
+    found = (
+        pixels, groups, partial, _count(x.device), mean, scale, running_mean, running_var, int(track), momentum, eps,
+    )  # fmt: skip
+    if also is None:
+        made["statistics"](blocks, THREADS, x, *found)
+    else:
+        made["sum_statistics"](blocks, THREADS, x, also, total, *found)
+    summed = x if also is None else total
+    made["forward"](2 * blocks, THREADS, summed, y, pixels, groups, mean, scale, weight, bias, slope)
+    return total, y, mean, scale
+
+
+@run_forward.register_fake
+def _like_forward(x: Tensor, also: Tensor | None, weight: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return _like(x, also, weight)
+
+
+def _like(x: Tensor, also: Tensor | None, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    total = x.new_empty(0) if also is None else torch.empty_like(x)
+    return total, torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
+
+
+@torch.library.custom_op("ssllab::norm_backward", mutates_args=())
+def run_backward(
+    x: Tensor,
+    dy: Tensor,
+    d_total: Tensor | None,
+    weight: Tensor,
+    bias: Tensor,
+    mean: Tensor,
+    scale: Tensor,
+    slope: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of x (or the sum), weight and bias. `x`: what was normalised; `d_total`: what the sum got elsewhere."""
+    made = _made(x.dtype, x.device.index)
+    assert made is not None
+    pixels, groups, blocks = _shape(x)
+    partial = torch.empty(blocks, 2 * x.shape[1], device=x.device)
+    dx, d_weight, d_bias = _like_backward(x, dy, d_total, weight, bias)
+    given = (mean, scale, weight, bias, slope, d_weight, d_bias)
+    made["sums"](blocks, THREADS, x, dy, pixels, groups, partial, _count(x.device), *given)
+    if d_total is None:
+        made["backward"](2 * blocks, THREADS, x, dy, dx, pixels, groups, *given)
+    else:
+        made["sum_backward"](2 * blocks, THREADS, x, dy, d_total, dx, pixels, groups, *given)
+    return dx, d_weight, d_bias
+
+
+@run_backward.register_fake
+def _like_backward(
+    x: Tensor, dy: Tensor, d_total: Tensor | None, weight: Tensor, bias: Tensor, *_: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.empty_like(x), torch.empty_like(weight), torch.empty_like(bias)
+
+
+_counts: dict[tuple[int, int], Tensor] = {}
+
+
+def _count(device: torch.device) -> Tensor:
+    """Return the int32 in which the blocks of a kernel count how many have ended: one a stream, since its kernels run one after the other.
+
+    It is zero again after each kernel. A stream's first is made before anything on it is captured, and kept for ever.
+    """
+    stream = torch.cuda.current_stream(device)
+    place = (device.index, stream.stream_id)
+    if place not in _counts:
+        _counts[place] = torch.zeros(1, dtype=torch.int32, device=device)
+    return _counts[place]
 
 
 def _shape(x: Tensor) -> tuple[int, int, int]:

@@ -1,7 +1,8 @@
 """Several runs beside each other: their labels and colours, overlaid curves, and the settings in which they differ. Pure.
 
-A run keeps its colour and dash while others come and go: `slots` gives each the lowest free number. Curves are those of
-`queries.snapshot`; of many runs fewer points each are drawn (a power-of-two stride, so that nothing wobbles).
+The first run of a method bears the method's colour and dash, further ones such as no method has (`sslcore.palette`); all
+have its symbol. A run keeps its slot while others come and go. Curves are those of `queries.snapshot`; of many runs fewer
+points each are drawn (a power-of-two stride, so that nothing wobbles).
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from sslcore import config as cfg
 from sslcore import presets
 from sslcore.config import ConfigError
 from sslcore.events import DIVERGED, FAILED, INTERRUPTED, STOPPED, Run
+from sslcore.palette import run_mark, run_slots
 
-MOST = 10  # runs drawn at once: as many as there are colours
+MOST = 10  # runs drawn at once: as many as can be told apart
 BUDGET = 3200  # points of all runs in one chart
 CUT_SHORT = (STOPPED, INTERRUPTED, FAILED, DIVERGED)
 AXES = {"step": "Steps", "seconds": "Seconds", "images": "Images"}
@@ -38,9 +40,10 @@ Points = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One run in a chart: its label, its slot (colour and dash), and its points."""
+    """One run in a chart: its label, its method and slot (colour, dash and symbol), and its points."""
 
     label: str
+    method: str
     slot: int
     x: np.ndarray
     y: np.ndarray
@@ -64,19 +67,9 @@ class Column:
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
-def slots(before: Mapping[str, int], selected: Sequence[str]) -> dict[str, int]:
-    """Return the slot of each drawn run: what it had, else the lowest that is free; the first MOST of `selected` are drawn."""
-    drawn = selected[:MOST]
-    kept = {run: before[run] for run in drawn if run in before}
-    for run in drawn:
-        if run not in kept:
-            kept[run] = next(slot for slot in range(MOST) if slot not in kept.values())
-    return {run: kept[run] for run in drawn}
-
-
-def mark(slot: int) -> tuple[str, str]:
-    """Colour and dash of a slot."""
-    return theme.class_color(slot), theme.class_dash(slot)
+def slots(before: Mapping[str, int], selected: Sequence[Run]) -> dict[str, int]:
+    """Return the slot of each drawn run, given those they had; the first MOST of `selected` are drawn."""
+    return run_slots(before, {run.id: run.method for run in selected[:MOST]})
 
 
 def labels(runs: Sequence[Run]) -> list[str]:
@@ -93,7 +86,9 @@ def labels(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def curve(points: Points, label: str, slot: int, metric: str, axis: str, each: float, most: int) -> Curve | None:
+def curve(
+    points: Points, label: str, method: str, slot: int, metric: str, axis: str, each: float, most: int
+) -> Curve | None:
     """Return one metric of a run over an axis in at most about `most` points; None if it has none.
 
     `each`: images a step, 0 where it isn't known.
@@ -108,7 +103,7 @@ def curve(points: Points, label: str, slot: int, metric: str, axis: str, each: f
     while len(x) // stride > most:
         stride *= 2
     kept = np.append(np.arange(0, len(x) - 1, stride), len(x) - 1)
-    return Curve(label, slot, x[kept], values[kept])
+    return Curve(label, method, slot, x[kept], values[kept])
 
 
 def fork_at(points: Points, run: Run, axis: str) -> float | None:
@@ -127,11 +122,13 @@ def overlay(curves: Sequence[Curve], metric: str, axis: str, end: float, forks: 
     share = is_share(metric)
     traces = []
     for one in curves:
-        color, dash = mark(one.slot)
+        color, dash = run_mark(one.method, one.slot)
         style = {"color": color, "dash": dash, "width": figures.WIDTH}
         trace = figures.trace(one.x, one.y, text.plotly_safe(one.label), style, ".1%" if share else ".4~g")
         if len(one.x) <= 40:  # evaluations: each is seen, and a single one is not nothing
-            trace |= {"mode": "lines+markers", "marker": {"size": 6, "color": color}, "cliponaxis": False}
+            symbol = theme.METHOD_SYMBOLS.get(one.method, "circle")
+            marker = {"size": 6, "color": color, "symbol": symbol}
+            trace |= {"mode": "lines+markers", "marker": marker, "cliponaxis": False}
         traces.append(trace)
     figure = figures.new(traces)
     hover = ",.1f" if axis == "seconds" else ",d"

@@ -14,6 +14,7 @@ from dashboard.live_chart import encode, live_chart
 from dashboard.queries import Snapshot
 from sslcore import events as ev
 from sslcore.events import Run
+from sslcore.palette import run_mark
 
 HEIGHT = 300
 BIND: Final = "query-params"
@@ -58,7 +59,7 @@ def _charts(ids: list[str], slots: dict[str, int], axis: str) -> None:
     now = tuple(queries.snapshot(run) for run in runs)
     names = compare.labels(runs)
     lines = tuple(
-        (label, slots[run.id], float(run.summary.get("images_per_step") or 0.0))
+        (label, run.method, slots[run.id], float(run.summary.get("images_per_step") or 0.0))
         for label, run in zip(names, runs, strict=True)
     )
     end = compare.axis_end(runs, axis)
@@ -82,7 +83,7 @@ def _draw(
     place: int | str,
     metric: str,
     now: tuple[Snapshot, ...],
-    lines: tuple[tuple[str, int, float], ...],
+    lines: tuple[tuple[str, str, int, float], ...],
     axis: str,
     end: float,
     forks: tuple[float, ...],
@@ -98,15 +99,15 @@ def _draw(
 def _figure(
     metric: str,
     now: tuple[Snapshot, ...],
-    lines: tuple[tuple[str, int, float], ...],
+    lines: tuple[tuple[str, str, int, float], ...],
     axis: str,
     end: float,
     forks: tuple[float, ...],
 ) -> bytes:
     most = compare.BUDGET // max(len(now), 1)
     found = [
-        compare.curve(one.evals if metric in one.evals else one.train, label, slot, metric, axis, each, most)
-        for one, (label, slot, each) in zip(now, lines, strict=True)
+        compare.curve(one.evals if metric in one.evals else one.train, label, method, slot, metric, axis, each, most)
+        for one, (label, method, slot, each) in zip(now, lines, strict=True)
     ]
     return encode(compare.overlay([one for one in found if one is not None], metric, axis, end, forks))
 
@@ -121,7 +122,7 @@ def settings(runs: Sequence[Run], slots: Mapping[str, int]) -> None:
     found = compare.differences(sides)
     rows = [one for one in found if everything or one.differs]
     if rows:
-        marks = [compare.mark(slots[run.id]) for run in runs if run.id in slots]
+        marks = [run_mark(run.method, slots[run.id]) for run in runs if run.id in slots]
         st.html(STYLE + table(sides, rows, marks if len(runs) > 1 else []))
     else:
         st.caption(

@@ -16,7 +16,6 @@ from sslcore.curve import Point, Reading
 from sslcore.per_class import Difference
 from sslcore.published import GROUPS, Series
 
-SYMBOLS = {"supervised": "square", "mixmatch": "diamond", "fixmatch": "triangle-up", "flexmatch": "circle"}
 BY = {"tutorial": "tutorial", "papers": "paper", "recorded": "recorded"}  # whose numbers, in the legend
 MARK = {"tutorial": "x-thin-open", "papers": "{}-open", "recorded": "{}-open-dot"}  # around the method's own symbol
 APART = 1.45  # two labels of the axis are at least this factor apart
@@ -69,10 +68,10 @@ def _line(method: str, points: Sequence[Point]) -> list[figures.Figure]:
     hidden: dict[str, Any] = {"type": "scatter", "x": x, "visible": False, "showlegend": False}
     return [
         {"type": "scatter", "mode": "markers", "name": f"{label}, single runs", "x": [n for n, _ in single], "y": [v for _, v in single],
-         "marker": {"color": color, "size": 6, "symbol": SYMBOLS.get(method, "circle")}, "opacity": 0.3, "showlegend": False, "hoverinfo": "skip"},
+         "marker": {"color": color, "size": 6, "symbol": theme.METHOD_SYMBOLS.get(method, "circle")}, "opacity": 0.3, "showlegend": False, "hoverinfo": "skip"},
         {"type": "scatter", "mode": "lines+markers", "name": label, "x": x, "y": [point.mean for point in points],
          "line": {"color": color, "dash": theme.METHOD_DASHES.get(method, "solid"), "width": figures.WIDTH},
-         "marker": {"color": color, "size": 10, "symbol": SYMBOLS.get(method, "circle")},
+         "marker": {"color": color, "size": 10, "symbol": theme.METHOD_SYMBOLS.get(method, "circle")},
          "error_y": {"type": "data", "array": sds, "visible": any(sds), "color": color, "thickness": 2, "width": 6},
          "customdata": [hover(point) for point in points], "hovertemplate": "%{customdata}<extra></extra>"},
         hidden | {"y": [point.sd if point.sd is not None else "" for point in points], "meta": f"{label}, sd over seeds"},
@@ -97,7 +96,7 @@ def _published(series: Series) -> figures.Figure:
         "type": "scatter", "mode": "lines+markers", "name": label, "x": [place.labels for place in series.places],
         "y": [place.accuracy for place in series.places], "opacity": 0.75,
         "line": {"color": color, "dash": "dot", "width": 1.4},
-        "marker": {"color": color, "size": 9, "symbol": MARK[series.group].format(SYMBOLS.get(series.method, "circle"))},
+        "marker": {"color": color, "size": 9, "symbol": MARK[series.group].format(theme.METHOD_SYMBOLS.get(series.method, "circle"))},
         "error_y": {"type": "data", "array": sds, "visible": any(sds), "color": color, "thickness": 1, "width": 4},
         "customdata": told, "hovertemplate": "%{customdata}<extra></extra>", "meta": f"{label} ({GROUPS[series.group]})",
     }  # fmt: skip
@@ -203,7 +202,7 @@ def race(lanes: Sequence[Lane], steps: int, reached: int, share: bool) -> figure
         if len(lane.steps) <= 40:
             trace |= {
                 "mode": "lines+markers",
-                "marker": {"size": 7, "color": color, "symbol": SYMBOLS.get(lane.method, "circle")},
+                "marker": {"size": 7, "color": color, "symbol": theme.METHOD_SYMBOLS.get(lane.method, "circle")},
             }
         traces.append(trace)
     axis = dict(figures.PERCENT) if share else figures.upward([lane.values for lane in lanes])

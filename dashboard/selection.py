@@ -13,6 +13,7 @@ import streamlit as st
 
 from dashboard import compare, guide, guide_tour
 from dashboard.run_table import NEWEST, SORTS
+from sslcore.events import Run
 
 TABLE = "run_table"  # key of the component
 IN_URL = 40  # runs at most that an address names; a longer selection lasts as long as the tab
@@ -83,8 +84,8 @@ def sort() -> str:
     return said if said in SORTS else NEWEST
 
 
-def slots(runs: list[str]) -> dict[str, int]:
-    """Colour number of each drawn run."""
+def slots(runs: list[Run]) -> dict[str, int]:
+    """Slot (colour and dash) of each drawn run."""
     found: dict[str, int] = compare.slots(st.session_state.get("select_slots", {}), runs)
     st.session_state["select_slots"] = found
     return found

@@ -229,7 +229,10 @@ RUNS_ALT = "Table of all runs with state, method, data, labels, seed, progress, 
 BEST_HELP = "Test accuracy of the weights that were best on the validation part, where the run has one."
 TIME_HELP = "Training time, evaluation included."
 SEARCH_HELP = "Words that must appear in a run's name, id, note, method or data."
-COMPARE_TEXT = "The same measurement of each run; dash and label tell them apart, not colour alone. One seed is one draw of luck: compare several."
+COMPARE_TEXT = (
+    "The same measurement of each run. One run of each method has the method's colour; dash and label tell all of them apart, too. "
+    "One seed is one draw of luck: compare several."
+)
 COMPARE_MOST = "The first %d of the selection are drawn."
 OVER_HELP = "Same number of steps, same training time, or same number of images through the net: what is fair depends on the question."
 SETTINGS_SAME = "These runs have the same settings."

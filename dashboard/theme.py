@@ -6,6 +6,7 @@ from sslcore.palette import CLASS_COLORS as CLASS_COLORS
 from sslcore.palette import DASHES as DASHES
 from sslcore.palette import METHOD_COLORS as METHOD_COLORS
 from sslcore.palette import METHOD_DASHES as METHOD_DASHES
+from sslcore.palette import METHOD_SYMBOLS as METHOD_SYMBOLS
 from sslcore.palette import class_color as class_color
 from sslcore.palette import class_dash as class_dash
 

@@ -18,7 +18,7 @@ from sslcore import report_parts as part
 from sslcore.archive import TransferError
 from sslcore.files import write_atomically
 from sslcore.outgoing import versions
-from sslcore.palette import class_color, class_dash
+from sslcore.palette import run_mark, run_slots
 from sslcore.report_charts import esc, percent
 from sslcore.report_style import STYLE
 from sslcore.store import Store
@@ -109,14 +109,15 @@ def _several(store: Store, runs: Sequence[ev.Run]) -> str:
 def _table(runs: Sequence[ev.Run], names: Sequence[str]) -> str:
     """All runs, one a row, each accuracy with what it must be told with; the piece of line is that of the curves."""
     rows = ""
-    for k, (run, name) in enumerate(zip(runs, names, strict=True)):
+    slots = run_slots({}, {run.id: run.method for run in runs})
+    for run, name in zip(runs, names, strict=True):
         best = run.summary.get("test_accuracy_at_best")
         cells = [
             percent(run.summary.get("test_accuracy"), 2), percent(run.summary.get("test_accuracy_raw"), 2), percent(best, 2),
             part.METHODS.get(run.method, run.method), run.data, f"{run.labels:,}", run.seed, part.steps(run), part.duration(run.seconds),
             part.device(run), run.state,
         ]  # fmt: skip
-        piece = sample(Line(NOTHING, NOTHING, name, class_color(k), class_dash(k)))
+        piece = sample(Line(NOTHING, NOTHING, name, *run_mark(run.method, slots[run.id])))
         tail = "".join(f"<td{' class=wrap' if cell is run.data else ''}>{esc(cell)}</td>" for cell in cells)
         rows += f"<tr><td>{piece}</td><th scope='row'>{esc(name)}</th>{tail}</tr>"
     head = "".join(f"<th>{title}</th>" for title in COLUMNS)

@@ -13,7 +13,7 @@ import numpy as np
 
 from sslcore import events as ev
 from sslcore import keyframes
-from sslcore.palette import class_color, class_dash
+from sslcore.palette import class_color, class_dash, run_mark, run_slots
 from sslcore.store import Store
 from sslcore.svg import Line, Mark, chart, legend
 
@@ -106,6 +106,7 @@ def _thresholds(store: Store, run: ev.Run, marks: Sequence[Mark]) -> str:
 
 def overlays(store: Store, runs: Sequence[ev.Run], names: Sequence[str]) -> str:
     """One chart a metric, with a line for each run."""
+    slots = run_slots({}, {run.id: run.method for run in runs})
     found = []
     share: dict[str, Any] = {"percent": True, "top": 1.0}
     for series, metric, title, caption, options in (
@@ -116,12 +117,11 @@ def overlays(store: Store, runs: Sequence[ev.Run], names: Sequence[str]) -> str:
         (ev.TRAIN, "train/purity", "Purity", "Share of the kept pseudo-labels that is right.", share | {"y_label": "share"}),
     ):  # fmt: skip
         lines = []
-        for k, run in enumerate(runs):
+        for run, name in zip(runs, names, strict=True):
             points = store.points(run.id, series)
             if metric in points:
-                lines.append(
-                    Line(points["step"], points[metric], names[k], class_color(k), class_dash(k), series == ev.EVAL)
-                )
+                mark = run_mark(run.method, slots[run.id])
+                lines.append(Line(points["step"], points[metric], name, *mark, series == ev.EVAL))
         found.append(figure(title, caption, lines, **options) if lines else "")
     return f"<div class='charts'>{''.join(found)}</div>"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore import presets
 from sslcore.events import Run
+from sslcore.palette import run_mark, run_slots
 from sslcore.store import Store
 from tests.fill_store import fill
 
@@ -38,20 +38,47 @@ def decoded(values: dict[str, str]) -> list[float]:
 
 
 def test_a_run_keeps_its_colour_while_others_come_and_go() -> None:
-    first = compare.slots({}, ["a", "b", "c"])
-    assert first == {"a": 0, "b": 1, "c": 2}
-    without = compare.slots(first, ["a", "c"])
-    assert without == {"a": 0, "c": 2}
-    assert compare.slots(without, ["a", "c", "d", "e"]) == {"a": 0, "c": 2, "d": 1, "e": 3}
-    many = compare.slots({}, [str(i) for i in range(30)])
-    assert sorted(many.values()) == list(range(compare.MOST)) and list(many) == [str(i) for i in range(compare.MOST)]
+    first = run_slots({}, {"a": "fixmatch", "b": "fixmatch", "c": "fixmatch"})
+    assert first == {"a": 0, "b": 2, "c": 3}  # 1 is dashed, as FixMatch itself is
+    without = run_slots(first, {"a": "fixmatch", "c": "fixmatch"})
+    assert without == {"a": 0, "c": 3}
+    again = run_slots(without, {"d": "mixmatch", "c": "fixmatch", "a": "fixmatch", "e": "mixmatch", "b": "fixmatch"})
+    assert again == {"d": 0, "c": 3, "a": 0, "e": 1, "b": 2}
 
 
-def test_no_two_slots_look_the_same_even_without_colour_next_to_each_other() -> None:
-    marks = [compare.mark(slot) for slot in range(compare.MOST)]
-    assert len(set(marks)) == compare.MOST and len({color for color, _ in marks}) == compare.MOST
-    assert all(before[1] != after[1] for before, after in itertools.pairwise(marks))
-    assert {dash for _, dash in marks} == set(theme.DASHES)
+def test_a_method_that_is_chosen_has_its_colour_and_no_other_method_ever_has_it() -> None:
+    chosen = {"a": "flexmatch", "b": "flexmatch", "c": "mixmatch", "d": "flexmatch", "e": "of another version"}
+    slots: dict[str, int] = {}
+    for gone in (None, "b", "a", "c", "d"):
+        chosen.pop(gone, None)
+        slots = run_slots(slots, chosen)
+        marks = {run: run_mark(method, slots[run]) for run, method in chosen.items()}
+        assert len(set(marks.values())) == len(chosen)
+        for run, (color, dash) in marks.items():
+            owner = next((method for method, own in theme.METHOD_COLORS.items() if own == color), None)
+            assert owner in (None, chosen[run])
+            if owner:
+                assert dash == theme.METHOD_DASHES[owner]
+        for method in set(chosen.values()) & set(theme.METHOD_COLORS):
+            assert [color for color, _ in marks.values()].count(theme.METHOD_COLORS[method]) == 1
+
+
+@pytest.mark.parametrize(
+    "methods", [[method] * 10 for method in cfg.METHOD_NAMES] + [[*cfg.METHOD_NAMES * 2, "x", "x"]]
+)
+def test_ten_runs_can_be_told_apart_and_two_of_a_method_without_colour_too(methods: list[str]) -> None:
+    runs = {str(place): method for place, method in enumerate(methods)}
+    marks = {run: run_mark(runs[run], slot) for run, slot in run_slots({}, runs).items()}
+    assert len(set(marks.values())) == len(runs)
+    for method in theme.METHOD_DASHES:
+        mine = [marks[run][1] for run in runs if runs[run] == method]
+        assert mine.count(theme.METHOD_DASHES[method]) == min(len(mine), 1)
+
+
+def test_of_many_runs_the_first_are_drawn(store: Store) -> None:
+    run = made(store)
+    drawn = compare.slots({}, [dataclasses.replace(run, id=str(place)) for place in range(30)])
+    assert list(drawn) == [str(place) for place in range(compare.MOST)]
 
 
 def test_labels_are_short_and_all_different(store: Store) -> None:
@@ -68,27 +95,27 @@ def points(n: int) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize(("axis", "factor"), [("step", 1.0), ("seconds", 0.5), ("images", 30.0)])
 def test_a_curve_over_each_axis(axis: str, factor: float) -> None:
-    one = compare.curve(points(20), "a", 3, "train/loss", axis, 30.0, 100)
-    assert one is not None and (one.label, one.slot) == ("a", 3)
+    one = compare.curve(points(20), "a", "fixmatch", 3, "train/loss", axis, 30.0, 100)
+    assert one is not None and (one.label, one.method, one.slot) == ("a", "fixmatch", 3)
     assert one.x.tolist() == [factor * step for step in range(1, 21)]
     assert one.y.tolist() == [2.0 * step for step in range(1, 21)]
 
 
 def test_what_a_run_has_not_measured_is_no_curve() -> None:
     data = points(4) | {"train/purity": np.array([np.nan, 0.5, np.nan, 0.7]), "train/mask_rate": np.full(4, np.nan)}
-    assert compare.curve(data, "a", 0, "eval/test/accuracy", "step", 1.0, 100) is None
-    assert compare.curve(data, "a", 0, "train/mask_rate", "step", 1.0, 100) is None
-    assert compare.curve(data, "a", 0, "train/loss", "images", 0.0, 100) is None  # images a step not known
-    gaps = compare.curve(data, "a", 0, "train/purity", "step", 1.0, 100)
+    assert compare.curve(data, "a", "fixmatch", 0, "eval/test/accuracy", "step", 1.0, 100) is None
+    assert compare.curve(data, "a", "fixmatch", 0, "train/mask_rate", "step", 1.0, 100) is None
+    assert compare.curve(data, "a", "fixmatch", 0, "train/loss", "images", 0.0, 100) is None  # images a step not known
+    gaps = compare.curve(data, "a", "fixmatch", 0, "train/purity", "step", 1.0, 100)
     assert gaps is not None and gaps.x.tolist() == [2, 4] and gaps.y.tolist() == [0.5, 0.7]
 
 
 @pytest.mark.parametrize("n", [1, 2, 99, 100, 101, 400, 799, 800])
 def test_thinned_curves_keep_both_ends_and_do_not_wobble_as_they_grow(n: int) -> None:
-    one = compare.curve(points(n), "a", 0, "train/loss", "step", 1.0, 100)
+    one = compare.curve(points(n), "a", "fixmatch", 0, "train/loss", "step", 1.0, 100)
     assert one is not None and len(one.x) <= 102
     assert one.x[0] == 1 and one.x[-1] == n and len(set(one.x.tolist())) == len(one.x)
-    grown = compare.curve(points(n + 1), "a", 0, "train/loss", "step", 1.0, 100)
+    grown = compare.curve(points(n + 1), "a", "fixmatch", 0, "train/loss", "step", 1.0, 100)
     assert grown is not None
     if len(grown.x) >= len(one.x):  # the stride did not double: only the last point moved on
         assert set(one.x[:-1].tolist()) <= set(grown.x.tolist())
@@ -96,12 +123,18 @@ def test_thinned_curves_keep_both_ends_and_do_not_wobble_as_they_grow(n: int) ->
 
 def test_the_overlay_has_a_line_a_run_with_its_own_colour_dash_and_name() -> None:
     x = np.array([0.0, 1.0])
-    figure = compare.overlay([Curve("<b>a</b>", 0, x, x), Curve("b", 4, x, x / 2)], "train/loss", "step", 80)
+    figure = compare.overlay(
+        [Curve("<b>a</b>", "mixmatch", 0, x, x), Curve("b", "mixmatch", 4, x, x / 2)], "train/loss", "step", 80
+    )
     assert [trace["name"] for trace in figure["data"]] == ["&lt;b&gt;a&lt;/b&gt;", "b"]
-    assert [(t["line"]["color"], t["line"]["dash"]) for t in figure["data"]] == [compare.mark(0), compare.mark(4)]
+    assert [(t["line"]["color"], t["line"]["dash"]) for t in figure["data"]] == [
+        run_mark("mixmatch", 0),
+        run_mark("mixmatch", 4),
+    ]
+    assert [t["marker"]["symbol"] for t in figure["data"]] == ["diamond", "diamond"]
     assert decoded(figure["data"][1]["y"]) == [0.0, 0.5]
     assert figure["layout"]["xaxis"]["range"] == [0, 80] and figure["layout"]["yaxis"]["range"] == [0, 1]
-    share = compare.overlay([Curve("a", 0, x, x)], "eval/test/accuracy", "seconds", 3.0)["layout"]
+    share = compare.overlay([Curve("a", "fixmatch", 0, x, x)], "eval/test/accuracy", "seconds", 3.0)["layout"]
     assert share["yaxis"]["range"] == [0, 1.03] and share["xaxis"]["title"]["text"].startswith("seconds")
     assert compare.overlay([], "train/loss", "step", 1.0)["data"] == []
 
@@ -180,6 +213,7 @@ def test_settings_of_another_version_are_shown_not_refused() -> None:
 def test_the_table_of_settings_is_only_text() -> None:
     hostile = '<img src=x onerror=alert(1)> "&'
     sides = [Column(hostile, {"data": {"source": f"folder:{hostile}"}}), Column("b", {"data": {"source": "digits"}})]
-    html = compare_panel.table(sides, compare.differences(sides), [compare.mark(0), compare.mark(1)])
+    marks = [run_mark("fixmatch", 0), run_mark("fixmatch", 2)]
+    html = compare_panel.table(sides, compare.differences(sides), marks)
     assert "<img" not in html and html.count("&lt;img src=x onerror=alert(1)&gt; &quot;&amp;") == 2
-    assert compare.mark(1)[0] in html and 'class="differs"' in html
+    assert marks[1][0] in html and 'class="differs"' in html

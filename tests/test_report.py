@@ -234,8 +234,8 @@ def test_several_runs_stand_side_by_side(tmp_path: Path) -> None:
     assert "train.seed" in same.split("</dl>")[0] and "optim.lr<" not in same.split("</dl>")[0]
     accuracy = re.search(r"<figure><figcaption><h3>Test accuracy, EMA.*?</figure>", head, flags=re.DOTALL)
     assert accuracy and accuracy[0].count("<li>") == 3
-    for k in range(3):
-        assert palette.class_color(k) in accuracy[0]
+    for method in ("fixmatch", "flexmatch", "mixmatch"):
+        assert palette.METHOD_COLORS[method] in accuracy[0], "a method has its colour here too"
     mask = re.search(r"<figure><figcaption><h3>Mask rate.*?</figure>", head, flags=re.DOTALL)
     assert mask and mask[0].count("<li>") == 2, "MixMatch keeps all: it has no mask rate"
 

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard import ask_panel, compare, compare_panel, queries, run_actions, run_files, run_table, selection, text
+from dashboard import ask_panel, compare_panel, queries, run_actions, run_files, run_table, selection, text
 from dashboard.live_table import live_table
 from dashboard.run_table import Filter
 from sslcore import events as ev
 from sslcore.events import Run
+from sslcore.palette import run_mark
 
 TICK, IDLE = 1.0, 2.5  # seconds between two looks: while something trains, while nothing does
 FIELD = 171  # pixels: two beside each other on a phone
@@ -64,10 +65,12 @@ def table(wanted: Filter, before: tuple[Any, ...]) -> None:
     if ids:
         parts.append(f"**{len(ids):,} selected**" + (f", {hidden:,} of them hidden by the filter" if hidden else ""))
     st.caption(" \u00b7 ".join(parts))
+    by_id = {run.id: run for run in found}
+    slots = selection.slots([by_id[run] for run in ids if run in by_id])
     live_table(
         shown, run_table.shown_columns(found), key=selection.TABLE, sort=selection.sort(), selected=ids,
         session=selection.session(), heard=selection.heard(),
-        marks={run: compare.mark(slot) for run, slot in selection.slots(ids).items()} if len(ids) > 1 else {},
+        marks={run: run_mark(by_id[run].method, slot) for run, slot in slots.items()} if len(slots) > 1 else {},
         alt=text.RUNS_ALT, nothing=text.RUNS_NONE_FIT, on_change=selection.take_in,
     )  # fmt: skip
 
@@ -97,7 +100,7 @@ if found:
     run_actions.questions()
 if chosen:
     run_actions.trouble(chosen)
-    slots = selection.slots(ids)
+    slots = selection.slots(chosen)
     compare_panel.curves(chosen, slots)
     compare_panel.settings(chosen, slots)
     if len(chosen) == 1:

@@ -109,12 +109,11 @@ def seconds_left(now: Look, runs: Sequence[ev.Run], measured: Mapping[str, float
     known = {**measured, **sweep.speeds(runs)}
     reckoned = False
     for cell in now.grid:
-        kind = sweep.kind(cfg.to_dict(cell.config))
-        if kind not in known and sweep.steps_left(cell, now.found.get(cell.key)):
+        if sweep.steps_left(cell, now.found.get(cell.key)) and cell.kind not in known:
             estimate = queries.estimate(list(runs), cell.config)
             if estimate is None:
                 return None, False
-            known[kind] = estimate[0] / cell.config.train.steps
+            known[cell.kind] = estimate[0] / cell.config.train.steps
             reckoned = True
     return sweep.seconds_left(now.grid, now.found, known), reckoned
 

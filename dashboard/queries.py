@@ -46,7 +46,7 @@ def runs() -> list[ev.Run]:
 
 def some(ids: Sequence[str]) -> list[ev.Run]:
     """The runs with these ids, in this order; those that are gone are left out."""
-    found = {run.id: run for run in store().runs()}
+    found = {run.id: run for run in store().runs()} if ids else {}
     return [found[run_id] for run_id in ids if run_id in found]
 
 

@@ -10,12 +10,9 @@ and read without it.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
 from typing import Any
 
 from sslcore.settings import ConfigError, field_type, setting, short
@@ -373,25 +370,3 @@ def include_labeled(config: RunConfig) -> bool:
 def num_wrong(config: RunConfig) -> int:
     """How many labelled images are given a wrong class."""
     return config.data.wrong or round(config.data.wrong_share * config.data.labels)
-
-
-def content_key(raw: Mapping[str, Any]) -> str:
-    """Return a short hash of a config's dict: everything that decides a run's numbers; equal configs, equal keys.
-
-    A setting that the dict lacks, because it came after the run, counts as its default.
-    """
-    return _content_key(json.dumps(raw, sort_keys=True))
-
-
-@lru_cache(maxsize=4096)  # a page looks for a sweep's runs among hundreds every second
-def _content_key(text: str) -> str:
-    raw = json.loads(text)
-    name = raw.get("method", {}).get("name", "flexmatch")
-    defaults = to_dict(with_method(RunConfig(), name)) if name in METHOD_CONFIGS else {}
-    whole = {section: {**defaults.get(section, {}), **raw.get(section, {})} for section in {*defaults, *raw}}
-    for path, spec, _ in walk(RunConfig()):
-        if not spec.metadata["numbers"]:
-            section, setting_name = path.split(".", 1)
-            whole.get(section, {}).pop(setting_name, None)
-    text = json.dumps(whole, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

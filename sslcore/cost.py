@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from sslcore import config as cfg
-from sslcore import data, sweep
+from sslcore import data
 from sslcore.evaluate import evaluate
 from sslcore.sweep import Cell
 from sslcore.trainer import Trainer, choose_device, prepare_thread
@@ -21,7 +20,7 @@ def measure(cells: Sequence[Cell]) -> dict[str, float]:
     """Return {kind: seconds per step, evaluations included} for one cell of each kind. Raises what a run of it would."""
     found: dict[str, float] = {}
     for cell in cells:
-        kind = sweep.kind(cfg.to_dict(cell.config))
+        kind = cell.kind
         if kind not in found:
             found[kind] = _step(cell)
     return found

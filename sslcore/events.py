@@ -7,9 +7,12 @@ ended. A paused run has a checkpoint and holds no thread. `interrupted` is a run
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from sslcore import keys
 
 QUEUED, RUNNING, PAUSING, PAUSED, STOPPING = "queued", "running", "pausing", "paused", "stopping"
 STOPPED, FINISHED, FAILED, DIVERGED, INTERRUPTED = "stopped", "finished", "failed", "diverged", "interrupted"
@@ -94,6 +97,16 @@ class Run:
     error: str  # traceback of a failed run
     config: dict[str, Any]
     summary: dict[str, Any]  # last accuracies, data title, class names, weights_sha256, device, threads, ...
+
+    @cached_property
+    def content(self) -> str:
+        """Key of all that decides the run's numbers, by which a sweep finds it; made once."""
+        return keys.content_key(self.config)
+
+    @cached_property
+    def kind(self) -> str:
+        """What decides the seconds of a step: its settings but labels and seed; made once."""
+        return keys.kind(self.config)
 
     @property
     def weightless(self) -> bool:

@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS runs (
     steps INTEGER NOT NULL, seconds REAL NOT NULL DEFAULT 0, created REAL NOT NULL, started REAL, ended REAL, heartbeat REAL,
     host TEXT NOT NULL, pid INTEGER NOT NULL, process TEXT NOT NULL, until INTEGER, changed INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT '', config TEXT NOT NULL, summary TEXT NOT NULL DEFAULT '{}', queued REAL);
+CREATE INDEX IF NOT EXISTS states ON runs (state);
 CREATE TABLE IF NOT EXISTS points (
     run TEXT NOT NULL, series TEXT NOT NULL, seq INTEGER NOT NULL, step INTEGER NOT NULL, seconds REAL NOT NULL,
     metrics TEXT NOT NULL, PRIMARY KEY (run, series, seq)) WITHOUT ROWID;

@@ -13,7 +13,6 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,10 @@ WRITABLE = frozenset(COLUMNS) - {"id", "created", "method", "data", "labels", "s
 
 class Store(Database):
     """All runs below one root folder."""
+
+    def __init__(self, root: Path | str) -> None:
+        super().__init__(root)
+        self._seen: dict[str, tuple[tuple[Any, ...], ev.Run]] = {}  # run -> its row when it was last listed
 
     def folder(self, run_id: str) -> Path:
         return self.root / run_id
@@ -77,10 +80,14 @@ class Store(Database):
         keep_file(folder / "config.json", lambda path: path.write_text(json.dumps(raw, indent=1)))
 
     def runs(self) -> list[ev.Run]:
-        """Every run, newest first."""
+        """Every run, newest first; one whose row is as it was is the same object, since pages list thousands every second."""
+        seen: dict[str, tuple[tuple[Any, ...], ev.Run]] = {}
         with self._reading() as db:
-            rows = db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs ORDER BY created DESC, id")
-            return [_run(row) for row in rows]
+            for row in db.execute(f"SELECT {', '.join(COLUMNS)} FROM runs ORDER BY created DESC, id"):
+                cells, before = tuple(row), self._seen.get(row["id"])
+                seen[row["id"]] = before if before is not None and before[0] == cells else (cells, _run(row))
+        self._seen = seen  # whole: other threads list them, too
+        return [run for _, run in seen.values()]
 
     def at_work(self) -> list[tuple[str, str]]:
         """(id, state) of the runs that are queued or active, newest first; cheap enough to be asked every second."""
@@ -153,7 +160,7 @@ class Store(Database):
         asked = f"SELECT id, summary FROM runs WHERE state = 'queued' AND host = ? AND pid = ? AND process = ? ORDER BY ({since})"
         with self._reading() as db:
             rows = db.execute(asked, tuple(owner().values())).fetchall()
-            return [row["id"] for row in rows if not race or _parsed(row["summary"]).get("race") == race]
+            return [row["id"] for row in rows if not race or json.loads(row["summary"]).get("race") == race]
 
     def reconcile(self) -> list[str]:
         """Mark active runs whose process is dead as interrupted; return their ids. A stale heartbeat counts elsewhere."""
@@ -357,8 +364,8 @@ def _post(db: sqlite3.Connection, run_id: str, name: str, value: dict[str, Any])
 def _run(row: sqlite3.Row) -> ev.Run:
     values = dict(row)
     try:
-        values["config"] = {section: dict(settings) for section, settings in _parsed(values["config"]).items()}
-        values["summary"] = dict(_parsed(values["summary"]))
+        values["config"] = {section: dict(settings) for section, settings in json.loads(values["config"]).items()}
+        values["summary"] = dict(json.loads(values["summary"]))
     except (ValueError, TypeError, AttributeError) as error:
         raise StoreError(f"the row of run {values['id']} in the store is damaged; restore a copy of lab.db") from error
     values["changed"] = bool(values["changed"])
@@ -381,13 +388,6 @@ def _thinned(
         SELECT t.step, t.seconds, t.{cell} AS cell FROM wanted
         JOIN {table} t ON t.run = ? AND t.{key} = ? AND t.seq = wanted.seq ORDER BY t.seq"""
     return db.execute(rows, (run_id, name))
-
-
-@lru_cache(maxsize=2048)
-def _parsed(text: str) -> dict[str, Any]:
-    """JSON of a run's row, parsed once: a page lists hundreds of runs every second. The caller copies what it hands out."""
-    found: dict[str, Any] = json.loads(text)
-    return found
 
 
 def default_root() -> Path:

@@ -15,11 +15,12 @@ import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sslcore import config as cfg
 from sslcore import events as ev
-from sslcore import presets
+from sslcore import keys, presets
 from sslcore.config import ConfigError, RunConfig
 from sslcore.process import HOST
 from sslcore.tables import safe_cell
@@ -48,6 +49,11 @@ class Cell:
     config: RunConfig
     key: str
     files: str = ""  # what the folder of images holds now, see `data.files_key`; empty: not known, or no folder
+
+    @cached_property
+    def kind(self) -> str:
+        """What decides the seconds of a step, as a run's."""
+        return keys.kind(cfg.to_dict(self.config))
 
 
 @dataclass(frozen=True)
@@ -94,14 +100,16 @@ def cells(plan: Plan, files: str = "") -> list[Cell]:
         raise ConfigError(f"a sweep must have at most {MOST_CELLS:,} runs, got {count:,}; use fewer labels or seeds")
     if varied := {"method.name", "data.labels", "train.seed"} & set(plan.settings):
         raise ConfigError(f"{min(varied)} can't be set for a whole sweep, which varies it")
+    mine: dict[str, dict[str, Any]] = {}
+    for method in plan.methods:
+        known = {path for path, _, _ in cfg.walk(presets.build(plan.preset, method))}
+        mine[method] = {path: value for path, value in plan.settings.items() if _concerns(path, method, known)}
     found = []
     for seed in plan.seeds:
         for labels in plan.labels:
             for method in plan.methods:
-                known = {path for path, _, _ in cfg.walk(presets.build(plan.preset, method))}
-                mine = {path: value for path, value in plan.settings.items() if _concerns(path, method, known)}
-                config = presets.build(plan.preset, method, {**mine, "data.labels": labels, "train.seed": seed})
-                found.append(Cell(method, labels, seed, config, cfg.content_key(cfg.to_dict(config)), files))
+                config = presets.build(plan.preset, method, {**mine[method], "data.labels": labels, "train.seed": seed})
+                found.append(Cell(method, labels, seed, config, keys.content_key(cfg.to_dict(config)), files))
     return found
 
 
@@ -161,7 +169,7 @@ def _alike(plan_cells: Sequence[Cell], runs: Iterable[ev.Run]) -> Iterator[tuple
     for run in runs:
         if run.changed or run.summary.get("fork") or run.summary.get("engine", ev.ENGINE) != ev.ENGINE:
             continue
-        if cell := wanted.get(cfg.content_key(run.config)):
+        if cell := wanted.get(run.content):
             yield cell, run
 
 
@@ -175,11 +183,11 @@ def _rank(run: ev.Run) -> tuple[int, int, float]:
 
 
 def speeds(runs: Iterable[ev.Run]) -> dict[str, float]:
-    """Return {kind: seconds per step, evaluation included}: the median of this machine's runs of each `kind`."""
+    """Return {kind: seconds per step, evaluation included}: the median of this machine's runs of each kind."""
     seen: dict[str, list[float]] = {}
     for run in runs:
         if run.step > 0 and run.seconds > 0 and run.host == HOST and not run.summary.get("imported"):
-            seen.setdefault(kind(run.config), []).append(run.seconds / run.step)
+            seen.setdefault(run.kind, []).append(run.seconds / run.step)
     return {each: sorted(found)[len(found) // 2] for each, found in seen.items()}
 
 
@@ -195,19 +203,11 @@ def seconds_left(plan_cells: Sequence[Cell], found: Mapping[str, ev.Run], known:
     total = 0.0
     for cell in plan_cells:
         if steps := steps_left(cell, found.get(cell.key)):
-            each = known.get(kind(cfg.to_dict(cell.config)))
+            each = known.get(cell.kind)
             if each is None:
                 return None
             total += each * steps
     return total
-
-
-def kind(raw: Mapping[str, Any]) -> str:
-    """Return what decides the seconds of a step, from a config's dict: everything but labels and seed."""
-    slim = {section: dict(values) for section, values in raw.items()}
-    slim.get("data", {}).pop("labels", None)
-    slim.get("train", {}).pop("seed", None)
-    return json.dumps(slim, sort_keys=True)
 
 
 def to_json(plan: Plan) -> str:

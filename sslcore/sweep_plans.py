@@ -7,6 +7,7 @@ takes the place of the narrower one.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 from sslcore import sweep
@@ -20,14 +21,14 @@ MOST = 50  # the longest unused go
 
 def keep(root: Path, plan: Plan) -> None:
     """Write a plan down as the one used last; OSError where that can't be done."""
-    keys = _keys(plan)
+    text = sweep.to_json(plan)
+    keys = _keys(text)
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    text = sweep.to_json(plan)
     path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     write_atomically(path, lambda temp: temp.write_text(text, encoding="utf-8"))
     for number, (old, other) in enumerate(_read(root)):
-        if old != path and (number >= MOST or _keys(other) <= keys):
+        if old != path and (number >= MOST or _keys(sweep.to_json(other)) <= keys):
             old.unlink(missing_ok=True)
 
 
@@ -40,13 +41,16 @@ def _read(root: Path) -> list[tuple[Path, Plan]]:
     found = []
     for path in (root / FOLDER).glob("*.json"):
         try:
-            plan = sweep.from_json(path.read_text(encoding="utf-8"))
-            _keys(plan)
+            text = path.read_text(encoding="utf-8")
+            plan = sweep.from_json(text)
+            _keys(text)
             found.append((path.stat().st_mtime_ns, path, plan))
         except (OSError, ConfigError):
             continue
     return [(path, plan) for _, path, plan in sorted(found, key=lambda one: (-one[0], one[1]))]
 
 
-def _keys(plan: Plan) -> set[str]:
-    return {cell.key for cell in sweep.cells(plan)}
+@lru_cache(maxsize=2 * MOST)  # the page asks each time it is drawn, and a plan can have thousands of cells
+def _keys(text: str) -> frozenset[str]:
+    """Keys of the cells of a plan; ConfigError if it can't be swept."""
+    return frozenset(cell.key for cell in sweep.cells(sweep.from_json(text)))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sslcore import config as cfg
-from sslcore import data, methods, presets
+from sslcore import data, keys, methods, presets
 from sslcore.config import ConfigError, FlexMatchConfig, RunConfig
 from sslcore.data.splits import make_split, taught_labels
 from sslcore.methods.base import Batch
@@ -149,11 +149,11 @@ def test_more_wrong_labels_than_labels_is_one_sentence() -> None:
 
 def test_a_run_of_before_a_setting_came_keeps_its_key() -> None:
     raw = cfg.to_dict(presets.build("digits-lesson", "flexmatch"))
-    key = cfg.content_key(raw)
+    key = keys.content_key(raw)
     del raw["data"]["wrong"], raw["method"]["fault"]
-    assert cfg.content_key(raw) == key
+    assert keys.content_key(raw) == key
     raw["data"]["wrong"] = 1
-    assert cfg.content_key(raw) != key
+    assert keys.content_key(raw) != key
 
 
 @pytest.mark.parametrize("name", presets.BROKEN)

@@ -25,7 +25,7 @@ from PIL import Image
 
 from sslcore import __main__ as command_line
 from sslcore import config as cfg
-from sslcore import console, presets, sweep, sweep_run
+from sslcore import console, keys, presets, sweep, sweep_run
 from sslcore.config import ConfigError, RunConfig
 from sslcore.data.decode import decode_many
 from sslcore.data.upload import UploadError, picture
@@ -120,7 +120,7 @@ CHANGES = st.dictionaries(st.sampled_from(PATHS), SCALARS, max_size=4) | st.dict
 
 def survives(config: RunConfig) -> None:
     raw = json.loads(json.dumps(cfg.to_dict(config), allow_nan=False))
-    assert cfg.from_dict(raw) == config and cfg.content_key(raw) == cfg.content_key(cfg.to_dict(config))
+    assert cfg.from_dict(raw) == config and keys.content_key(raw) == keys.content_key(cfg.to_dict(config))
 
 
 @cases(300)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sslcore import config as cfg
-from sslcore import data, presets
+from sslcore import data, keys, presets
 from sslcore.config import ConfigError, DataConfig, RunConfig
 from sslcore.data import picks
 from sslcore.data.image_set import ImageSet, build
@@ -141,5 +141,5 @@ def test_a_run_keeps_its_choice_and_goes_on_with_it() -> None:
     assert torch.equal(again.split.labeled, trainer.split.labeled)
     old = cfg.to_dict(presets.build("smoke"))
     del old["data"]["pick"], old["data"]["hand"]
-    assert cfg.content_key(old) == cfg.content_key(cfg.to_dict(presets.build("smoke")))
+    assert keys.content_key(old) == keys.content_key(cfg.to_dict(presets.build("smoke")))
     assert cfg.from_dict(old).data.pick == "random"

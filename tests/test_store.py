@@ -188,6 +188,30 @@ def test_delete_removes_rows_and_folder_but_never_an_active_run(store: Store) ->
     assert store.runs() == [] and not store.folder(run_id).exists() and store.version(run_id) == (0, 0)
 
 
+def test_a_run_whose_row_is_as_it_was_is_listed_as_the_same_object(store: Store) -> None:
+    first, second = new_run(store), new_run(store)
+    before = {run.id: run for run in store.runs()}
+    store.update(second, summary={"test_accuracy": 0.5}, step=3)
+    after = {run.id: run for run in store.runs()}
+    assert after[first] is before[first], "a page that lists thousands every second must not read each anew"
+    assert (after[second].step, after[second].summary) == (3, {"test_accuracy": 0.5}) and before[second].step == 0
+    store.delete(first)
+    assert [run.id for run in store.runs()] == [second] and list(store._seen) == [second], "the deleted is forgotten"
+
+
+def test_who_is_at_work_is_found_without_reading_every_run(store: Store) -> None:
+    asked: list[str] = []
+    store._connection().set_trace_callback(asked.append)
+    store.at_work()
+    store.waiting()
+    store.reconcile()
+    store._connection().set_trace_callback(None)
+    for query in asked:
+        plan = " ".join(row["detail"] for row in store._connection().execute(f"EXPLAIN QUERY PLAN {query}"))
+        assert "SCAN runs" not in plan and "USING INDEX states" in plan, f"{query}: {plan}"
+    assert len(asked) == 3
+
+
 def test_a_store_of_a_newer_version_or_an_unusable_folder_is_refused(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store._connection().execute("PRAGMA user_version = 99")

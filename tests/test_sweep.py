@@ -145,6 +145,15 @@ def test_a_plan_survives_being_written_down() -> None:
             sweep.from_json(bad)
 
 
+def test_the_kept_plans_are_read_again_without_laying_out_their_grids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan("smoke", labels=(10, 20), seeds=tuple(range(7)))
+    sweep_plans.keep(tmp_path, plan)
+    monkeypatch.setattr(sweep, "cells", lambda *_: pytest.fail("a plan can have thousands of cells"))
+    assert sweep_plans.kept(tmp_path) == [plan]
+
+
 def test_which_run_belongs_to_a_cell(tmp_path: Path) -> None:
     store = Store(tmp_path)
     cell, other = sweep.cells(SMALL)[:2]

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from sslcore import __main__ as cli
-from sslcore import checkpoint, presets, recorder, tensorboard
-from sslcore import config as cfg
+from sslcore import checkpoint, keys, presets, recorder, tensorboard
 from sslcore import events as ev
 from sslcore.config import ConfigError
 from sslcore.host_copy import HostCopy
@@ -87,10 +86,10 @@ def test_it_decides_no_numbers(store: Store) -> None:
     plain, boarded = new_run(store, **{"train.tensorboard": False}), new_run(store)
     assert not files(store, plain) and files(store, boarded)
     assert store.run(plain).summary["weights_sha256"] == store.run(boarded).summary["weights_sha256"]
-    keys = {cfg.content_key(store.run(run_id).config) for run_id in (plain, boarded)}
+    keys = {keys.content_key(store.run(run_id).config) for run_id in (plain, boarded)}
     before = {section: dict(values) for section, values in store.run(plain).config.items()}
     del before["train"]["tensorboard"]  # a run of the time before the setting
-    assert keys == {cfg.content_key(before)}
+    assert keys == {keys.content_key(before)}
 
 
 def test_without_the_package_nothing_starts_and_one_sentence_says_why(

@@ -79,7 +79,7 @@ def import_menu() -> None:
             st.error(text.escape(why), icon=":material/error:")
             return
     st.session_state["imported"] = count + 1
-    selection.select([run_id])
+    selection.find(run_id)
     st.toast(f"Imported: {text.escape(run_id)}", icon=":material/check_circle:")
     st.rerun()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from typing import Any
 
 import streamlit as st
 
@@ -17,6 +18,7 @@ from sslcore.events import Run
 
 TABLE = "run_table"  # key of the component
 IN_URL = 40  # runs at most that an address names; a longer selection lasts as long as the tab
+NO_FILTER: dict[str, Any] = {"search": "", "states": [], "methods": [], "sets": []}  # keys of the filter's fields
 LATE = 3.0  # seconds in which a request may still carry the address of before our last change
 
 
@@ -65,6 +67,12 @@ def select(runs: list[str]) -> None:
     """Select these runs and no others."""
     st.session_state["selected"] = list(runs)
     _write("select", ",".join(runs[:IN_URL]), "")
+
+
+def find(run: str) -> None:
+    """Select this run alone, with no filter that could hide it; called before the filter is drawn."""
+    select([run])
+    st.session_state.update(NO_FILTER)
 
 
 def heard() -> int:

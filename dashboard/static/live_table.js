@@ -213,6 +213,15 @@ class Table {
     row.mark.setAttribute("stroke-dasharray", DASHES[dash] || "")
   }
 
+  show(run) {
+    if (!this.rows.has(run)) return
+    const line = this.rows.get(run).line.getBoundingClientRect()
+    const frame = this.scroll.getBoundingClientRect()
+    const head = this.head.getBoundingClientRect().height
+    if (line.top < frame.top + head || line.bottom > frame.bottom) this.scroll.scrollTop += line.top - frame.top - frame.height / 2
+    this.sought = undefined
+  }
+
   update(data, send) {
     const before = this.data ? null : latest.get(data.session)
     if (before) Object.assign(this, { session: data.session, selected: before.selected, count: before.count })
@@ -223,6 +232,7 @@ class Table {
     if (data.session !== this.session || data.heard >= this.count) {
       this.session = data.session
       this.count = data.heard
+      this.sought = data.selected.find((run) => !this.selected.has(run)) || this.sought  // chosen for the reader: imported, in a link
       this.selected = new Set(data.selected)
     }
     const focused = this.body.contains(document.activeElement) ? document.activeElement : null
@@ -251,6 +261,7 @@ class Table {
     this.nothing.hidden = data.rows.length > 0
     this.nothing.textContent = data.nothing
     if (before) this.scroll.scrollTo(before.left, before.top)
+    this.show(this.sought)
   }
 }
 

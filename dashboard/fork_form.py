@@ -66,7 +66,7 @@ def ask_fork(run: Run, step: int) -> None:
         made: list[str] = []
         widgets.attempt(lambda: made.append(queries.engine().fork(run.id, at, changes)))
         if made:
-            st.session_state.setdefault("mine", set()).add(made[0])
+            widgets.started(made)
             st.switch_page("views/train.py", query_params={"run": made[0]})
 
 

@@ -88,6 +88,7 @@ def _start(plan: Plan, labels: int, seed: int) -> None:
     configs = [cell.config for cell in curve_queries.cells(plan) if (cell.labels, cell.seed) == (labels, seed)]
     engine = queries.engine()
     made = engine.race(configs, plan.preset)
+    widgets.started(made)
     st.query_params["race"] = str(queries.store().run(made[0]).summary["race"])
     st.rerun()
 

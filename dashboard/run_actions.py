@@ -54,9 +54,8 @@ def _open(chosen: Sequence[Run]) -> None:
 
 
 def _command(name: str, runs: Sequence[Run]) -> None:
-    """Carry out Pause, Resume, Step or Stop on each; ask first before a run is stopped that this tab didn't start."""
-    mine = st.session_state.get("mine", set())
-    if name == "stop" and any(run.state in ev.ACTIVE and run.id not in mine for run in runs):
+    """Carry out Pause, Resume, Step or Stop on each; ask first before a run is stopped that may be somebody else's."""
+    if name == "stop" and any(widgets.may_be_anothers(run) for run in runs):
         _ask("stop", runs)
         return
     if name != "step" or not widgets.again(f"step {[run.id for run in runs]}"):
@@ -99,9 +98,7 @@ def _list(runs: Sequence[Run]) -> None:
 
 @st.dialog("Stop?", on_dismiss=_answered)
 def _ask_stop(runs: Sequence[Run]) -> None:
-    st.markdown(
-        "Started in another tab or from the command line, perhaps by somebody else. It keeps a checkpoint and can be resumed:"
-    )
+    st.markdown(text.ASK_STOP if len(runs) == 1 else text.ASK_STOP_SOME)
     _list(runs)
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Leave running"):

@@ -71,6 +71,14 @@ COMPILED = "The net is compiled: the first step took {}, compiling included."
 ESTIMATE_NONE = "How long it takes isn't known yet: nothing like it has been trained on this machine. An estimate appears some seconds after Start."
 REFUSED = "{}. It came with the address; **{}** is used instead, and everything else is as the address says."
 
+ASK_STOP = (
+    "It may be somebody else's: it was started before this page was last loaded, in another tab or from the command line. "
+    "Stopped, it keeps a checkpoint and can be resumed."
+)
+ASK_STOP_SOME = (
+    "Some of these may be somebody else's: started before this page was last loaded, in another tab or from the command line. "
+    "Stopped, they keep a checkpoint and can be resumed."
+)
 STATE_LINES = {
     "queued": "This run waits for the one before it: on one machine, runs train one after the other.",
     "queued_dead": "This run was waiting when the program that started it ended. Resume puts it in this program's queue.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import streamlit as st
@@ -126,12 +126,20 @@ def attempt(action: Callable[[], object]) -> None:
         st.toast(text.escape(str(problem)), icon=":material/error:")
 
 
+def started(run_ids: Iterable[str]) -> None:
+    """Remember that this tab started these runs, until its page is loaded anew."""
+    st.session_state.setdefault("mine", set()).update(run_ids)
+
+
+def may_be_anothers(run: Run) -> bool:
+    """Whether stopping a run could end what somebody else is waiting for: it is at work, and not known to be this tab's."""
+    return run.state in ACTIVE and run.id not in st.session_state.get("mine", set())
+
+
 @st.dialog("Stop this run?")
 def ask_stop(run: Run) -> None:
-    """Ask before a run that another tab started is stopped."""
-    st.markdown(
-        f"**{text.escape(title(run))}** was started in another tab, perhaps by somebody else. It keeps a checkpoint and can be resumed."
-    )
+    """Ask before a run is stopped that may be somebody else's."""
+    st.markdown(f"**{text.escape(title(run))}**  \n{text.ASK_STOP}")
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Leave it running"):
             st.rerun()

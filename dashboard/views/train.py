@@ -40,14 +40,14 @@ def start(choice: Choice) -> Run:
     else:
         run_id = queries.engine().start(choice.config, preset=choice.preset)
         st.session_state["started"] = (key, time.monotonic(), run_id)
-        st.session_state.setdefault("mine", set()).add(run_id)
+        widgets.started([run_id])
     st.query_params["run"] = run_id
     return begun(run_id)
 
 
 def command(name: str, run: Run) -> None:
-    """Carry out Pause, Resume, Step or Stop; ask first before a run of another tab is stopped."""
-    if name == "stop" and run.id not in st.session_state.get("mine", set()) and run.state in ACTIVE:
+    """Carry out Pause, Resume, Step or Stop; ask first before a run is stopped that may be somebody else's."""
+    if name == "stop" and widgets.may_be_anothers(run):
         st.session_state["ask_stop"] = run.id
         return
     engine = queries.engine()

@@ -36,6 +36,8 @@ def live_table(
     marks: Mapping[str, tuple[str, str]],
     alt: str,
     nothing: str,
+    most: int,
+    more: str,
     on_change: Callable[[], None],
 ) -> None:
     """Draw the runs in the given order; call it again with the same `key` to change what stands in it.
@@ -43,15 +45,17 @@ def live_table(
     What the reader does arrives in `st.session_state[key]`, announced by `on_change`: `picked` = {"ids": [...], "n": k},
     and the triggers `sort` (a column's name) and `open` (a run's id). `heard` is the last `n` that was taken in: until
     then the browser keeps its own, newer selection; `session` tells one count from another. `marks`: run -> (colour,
-    dash) of its curve. `nothing`: what stands there without a row.
+    dash) of its curve. `nothing`: what stands there without a row. Of thousands of runs the first `most` are drawn, with
+    `more` on a button for the next (the trigger `more`); ticking all ticks the others, too.
     """
     data = {
             "columns": [[column.name, column.label, column.kind, column.first, column.help] for column in columns],
-            "rows": [row(run, columns) for run in runs],
+            "rows": [row(run, columns) for run in runs[:most]], "rest": [run.id for run in runs[most:]], "more": more,
             "sort": sort, "selected": list(selected), "session": session, "heard": heard, "marks": {run: list(mark) for run, mark in marks.items()},
             "colors": {state: color for state, (color, _) in theme.STATES.items()}, "alt": alt, "nothing": nothing,
     }  # fmt: skip
     _component(
         # As bytes: Streamlit would turn a dict of hundreds of rows into JSON twice.
-        data=json.dumps(data, separators=(",", ":")).encode(), key=key, on_picked_change=on_change, on_sort_change=on_change, on_open_change=on_change,
+        data=json.dumps(data, separators=(",", ":")).encode(), key=key,
+        on_picked_change=on_change, on_sort_change=on_change, on_open_change=on_change, on_more_change=on_change,
     )  # fmt: skip

@@ -19,6 +19,7 @@ from sslcore.events import Run
 TABLE = "run_table"  # key of the component
 IN_URL = 40  # runs at most that an address names; a longer selection lasts as long as the tab
 NO_FILTER: dict[str, Any] = {"search": "", "states": [], "methods": [], "sets": []}  # keys of the filter's fields
+ROWS = 200  # runs that are drawn at first, and more with each press
 LATE = 3.0  # seconds in which a request may still carry the address of before our last change
 
 
@@ -92,6 +93,12 @@ def sort() -> str:
     return said if said in SORTS else NEWEST
 
 
+def most() -> int:
+    """How many runs the table draws."""
+    said, _ = _read("rows", str(ROWS))
+    return max(int(said), ROWS) if said.isdecimal() and len(said) < 9 else ROWS
+
+
 def slots(runs: list[Run]) -> dict[str, int]:
     """Slot (colour and dash) of each drawn run."""
     found: dict[str, int] = compare.slots(st.session_state.get("select_slots", {}), runs)
@@ -110,5 +117,7 @@ def take_in() -> None:
             guide_tour.note(guide.COMPARED)
     if said.get("sort") in SORTS:
         _write("sort", said["sort"], NEWEST)
+    if said.get("more"):
+        _write("rows", str(most() + ROWS), str(ROWS))
     if said.get("open"):
         st.session_state["open_run"] = str(said["open"])

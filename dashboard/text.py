@@ -233,6 +233,7 @@ RUNS_TEXT = "Every run in this folder, including those started from the command 
 RUNS_EMPTY = "There is no run yet. The Train page starts one with a single click."
 RUNS_PICK = "Tick a row to see its curves, steer, name, save or delete it; two or more are compared."
 RUNS_NONE_FIT = "No run matches the filters above."
+RUNS_MORE = "{:,} of {:,} runs are listed: show more"
 RUNS_ALT = "Table of all runs with state, method, data, labels, seed, progress, accuracies and time"
 BEST_HELP = "Test accuracy of the weights that were best on the validation part, where the run has one."
 TIME_HELP = "Training time, evaluation included."
@@ -331,6 +332,11 @@ def number(value: float) -> str:
     if isinstance(value, float) and value >= 1000:
         value = round(value, -2 if value >= 10_000 else -1)
     return f"{round(value):,}"
+
+
+def runs_more(most: int, count: int) -> str:
+    """Words on the button for the runs that are not drawn yet; empty where all are."""
+    return RUNS_MORE.format(most, count) if count > most else ""
 
 
 def plural(count: int, noun: str) -> str:

@@ -73,6 +73,9 @@ class Table {
     this.head = make(make(table, "thead"), "tr")
     this.body = make(table, "tbody")
     this.nothing = make(box, "div", "nothing")
+    this.more = make(this.scroll, "button", "more")
+    this.more.type = "button"
+    this.more.onclick = () => this.tell("more", true)
     this.top = this.left = 0  // noted here: a node that was taken out of the page has forgotten it
     this.scroll.addEventListener("scroll", () => { this.top = this.scroll.scrollTop, this.left = this.scroll.scrollLeft }, { passive: true })
     this.body.addEventListener("click", (event) => this.clicked(event))
@@ -99,10 +102,13 @@ class Table {
       row.line.classList.toggle("on", on)
       row.line.setAttribute("aria-selected", on)
     }
-    const shown = [...this.rows.keys()].filter((run) => this.selected.has(run)).length
-    this.all.checked = shown > 0 && shown === this.rows.size
-    this.all.indeterminate = shown > 0 && shown < this.rows.size
+    const all = this.fitting()
+    const shown = all.filter((run) => this.selected.has(run)).length
+    this.all.checked = shown > 0 && shown === all.length
+    this.all.indeterminate = shown > 0 && shown < all.length
   }
+
+  fitting() { return [...this.rows.keys(), ...this.data.rest] }  // the drawn ones, and those that aren't drawn yet
 
   clicked(event) {
     const line = event.target.closest("tr")
@@ -151,9 +157,9 @@ class Table {
     const first = make(this.head, "th", "c-pick")
     this.all = make(first, "input")
     this.all.type = "checkbox"
-    this.all.title = "Select all that are shown"
+    this.all.title = "Select all that fit the filters"
     this.all.setAttribute("aria-label", this.all.title)
-    this.all.onclick = () => this.pick([...this.rows.keys()], this.all.checked)
+    this.all.onclick = () => this.pick(this.fitting(), this.all.checked)
     this.sorter.replaceChildren()
     for (const [name, label, kind, start, help] of columns) {
       const by = sort.replace("-", "") === name
@@ -260,6 +266,8 @@ class Table {
     this.scroll.hidden = !data.rows.length
     this.nothing.hidden = data.rows.length > 0
     this.nothing.textContent = data.nothing
+    this.more.hidden = !data.more
+    this.more.textContent = data.more
     if (before) this.scroll.scrollTo(before.left, before.top)
     this.show(this.sought)
   }

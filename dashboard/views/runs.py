@@ -57,6 +57,7 @@ def table(wanted: Filter, before: tuple[Any, ...]) -> None:
         return
     shown = run_table.ordered([run for run in found if wanted.fits(run)], selection.sort())
     hidden = len(set(ids) - {run.id for run in shown})
+    most = selection.most()
     parts = [
         text.plural(len(found), "run")
         if len(shown) == len(found)
@@ -71,7 +72,7 @@ def table(wanted: Filter, before: tuple[Any, ...]) -> None:
         shown, run_table.shown_columns(found), key=selection.TABLE, sort=selection.sort(), selected=ids,
         session=selection.session(), heard=selection.heard(),
         marks={run: run_mark(by_id[run].method, slot) for run, slot in slots.items()} if len(slots) > 1 else {},
-        alt=text.RUNS_ALT, nothing=text.RUNS_NONE_FIT, on_change=selection.take_in,
+        alt=text.RUNS_ALT, nothing=text.RUNS_NONE_FIT, most=most, more=text.runs_more(most, len(shown)), on_change=selection.take_in,
     )  # fmt: skip
 
 

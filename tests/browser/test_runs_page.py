@@ -180,6 +180,33 @@ def test_many_quick_ticks_and_a_range_all_count(runs_page: Callable[..., Any], s
     until(lambda: not selected(page) and asked(page, "select") == "")
 
 
+def test_of_many_runs_more_are_shown_when_asked_for_and_all_can_be_ticked(
+    runs_page: Callable[..., Any], store: Store
+) -> None:
+    run = fill(store, ev.FINISHED, "supervised", points=1, frames=False)
+    with store._transaction() as db:
+        columns = [row["name"] for row in db.execute("PRAGMA table_info(runs)") if row["name"] not in ("id", "name")]
+        names = ", ".join(columns)
+        for i in range(249):
+            db.execute(
+                f"INSERT INTO runs (id, name, {names}) SELECT 'r{i}', 'r{i}', {names} FROM runs WHERE id = ?", (run,)
+            )
+    page = runs_page()
+    assert len(order(page)) == 200
+    first = box(page, order(page)[0]).element_handle()
+    page.locator(".ssl-runs thead input").click()
+    page.get_by_text("250 selected").wait_for()
+    page.locator(".ssl-runs .more").click()
+    until(lambda: len(order(page)) == 250)
+    assert (
+        len(selected(page)) == 250 and asked(page, "rows") == "400" and not page.locator(".ssl-runs .more").is_visible()
+    )
+    assert first.evaluate("node => node.isConnected"), "the rows were built anew"
+    page.locator(".ssl-runs thead input").click()
+    page.get_by_text("250 selected").wait_for(state="detached")
+    assert not selected(page)
+
+
 def test_the_table_is_used_with_the_keyboard(runs_page: Callable[..., Any], store: Store) -> None:
     for _ in range(3):
         fill(store, ev.FINISHED, "supervised", points=1, frames=False)

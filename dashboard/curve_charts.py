@@ -13,7 +13,7 @@ from dashboard import figures, theme
 from dashboard.text import METHODS, percent, plotly_safe, shorten
 from sslcore import report_sweep
 from sslcore.curve import Point, Reading
-from sslcore.per_class import Difference
+from sslcore.per_class import Difference, signed
 from sslcore.published import GROUPS, Series
 
 BY = {"tutorial": "tutorial", "papers": "paper", "recorded": "recorded"}  # whose numbers, in the legend
@@ -155,7 +155,7 @@ def classes(found: Sequence[Difference], first: str, second: str) -> figures.Fig
     reach = math.ceil(20 * reach) / 20
     colors = [theme.METHOD_COLORS.get(first if one.mean >= 0 else second, theme.TEXT) for one in shown]
     told = [
-        f"<b>{label}</b><br>{100 * one.mean:+.1f} points{f' +- {100 * one.sd:.1f}' if one.sd is not None else ''} (n {len(one.values)})"
+        f"<b>{label}</b><br>{signed(one.mean)} points{f' +- {100 * one.sd:.1f}' if one.sd is not None else ''} (n {len(one.values)})"
         for label, one in zip(labels, shown, strict=True)
     ]
     names = METHODS.get(first, first), METHODS.get(second, second)
@@ -165,16 +165,25 @@ def classes(found: Sequence[Difference], first: str, second: str) -> figures.Fig
          "marker": {"color": colors}, "error_x": {"type": "data", "array": sds, "visible": any(sds), "color": theme.TEXT, "thickness": 1.5, "width": 4},
          "customdata": told, "hovertemplate": "%{customdata}<extra></extra>"},
         {"type": "scatter", "mode": "markers", "name": "single seeds", "y": [k for _, k in dots], "x": [value for value, _ in dots],
-         "marker": {"color": theme.TEXT, "size": 6, "symbol": "circle-open"}, "showlegend": False, "hovertemplate": "%{x:+.1%}<extra></extra>"},
+         "marker": {"color": theme.TEXT, "size": 6, "symbol": "circle-open"}, "showlegend": False,
+         "customdata": [f"{signed(value)} points" for value, _ in dots], "hovertemplate": "%{customdata}<extra></extra>"},
     ]  # fmt: skip
     figure = figures.new(traces if shown else [])
     figure["layout"] |= {
-        "xaxis": {"tickformat": "+.0%", "range": [-1.05 * reach, 1.05 * reach], "title": {"text": sides}, "zeroline": True,
-                  "zerolinecolor": theme.TEXT, "nticks": 7},
+        "xaxis": _differences_axis(reach) | {"title": {"text": sides}, "zeroline": True, "zerolinecolor": theme.TEXT},
         "yaxis": {"tickvals": list(range(len(shown))), "ticktext": labels, "range": [len(shown) - 0.5, -0.5], "automargin": True, "showgrid": False},
         "showlegend": False, "hovermode": "closest", "bargap": 0.35, "margin": {"l": 60, "r": 14, "t": 10, "b": 52},
     }  # fmt: skip
     return figure
+
+
+def _differences_axis(reach: float) -> dict[str, Any]:
+    """At most three ticks a side, each with its sign, and a zero that has none, which no tick format can write."""
+    step = next(step for step in (5, 10, 20, 50) if 100 * reach < 4 * step)
+    most = int(100 * reach + 0.5) // step
+    at = [step * k for k in range(-most, most + 1)]
+    words = [f"{points:+d}%".replace("-", "\u2212") if points else "0" for points in at]
+    return {"tickvals": [points / 100 for points in at], "ticktext": words, "range": [-1.05 * reach, 1.05 * reach]}
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,6 +41,12 @@ class Difference:
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
 
+def signed(difference: float) -> str:
+    """Write a difference of two shares in points: "+1.2", "-0.4", and "0.0" without a sign where it rounds to nothing."""
+    written = f"{100 * difference:+.1f}"
+    return written if float(written) else "0.0"
+
+
 def confusion(root: Path, run: ev.Run) -> np.ndarray | None:
     """Return the confusion matrix (C, C) of a finished run's last evaluation, rows the truth; None if it isn't there."""
     return _confusion(root / run.id, run.step)

@@ -146,7 +146,7 @@ def _classes(root: Path, plan: Plan, grid: Sequence[Cell], found: Mapping[str, e
     rows = ""
     for one in sorted(differences, key=lambda one: -one.mean):
         sd = "-" if one.sd is None else f"{100 * one.sd:.1f}"
-        rows += f"<tr><th scope='row'>{esc(one.name)}</th><td class='n'>{100 * one.mean:+.1f}</td><td class='n'>{sd}</td></tr>"
+        rows += f"<tr><th scope='row'>{esc(one.name)}</th><td class='n'>{per_class.signed(one.mean)}</td><td class='n'>{sd}</td></tr>"
     n = len(differences[0].values)
     return (
         f"<h2>By class: {esc(METHODS[first])} minus {esc(METHODS[second])}, {labels:,} labels</h2>"

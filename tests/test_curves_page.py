@@ -365,6 +365,27 @@ def test_of_many_classes_the_extremes_are_drawn() -> None:
     assert curve_charts.classes([], "flexmatch", "supervised")["data"] == []
 
 
+@pytest.mark.parametrize(
+    ("reach", "words"),
+    [
+        (0.0, ["\u22125%", "0", "+5%"]),
+        (0.12, ["\u221215%", "\u221210%", "\u22125%", "0", "+5%", "+10%", "+15%"]),
+        (0.2, ["\u221220%", "\u221210%", "0", "+10%", "+20%"]),
+        (0.63, ["\u221260%", "\u221240%", "\u221220%", "0", "+20%", "+40%", "+60%"]),
+        (1.0, ["\u2212100%", "\u221250%", "0", "+50%", "+100%"]),
+    ],
+)
+def test_a_difference_has_a_sign_and_a_zero_none(reach: float, words: list[str]) -> None:
+    figure = curve_charts.classes(
+        [Difference("a", (reach, reach)), Difference("b", (-0.0004, 0.0))], "flexmatch", "supervised"
+    )
+    axis = figure["layout"]["xaxis"]
+    assert axis["ticktext"] == words and axis["tickvals"][0] == -axis["tickvals"][-1]
+    bars, dots = figure["data"]
+    assert "<br>0.0 points" in bars["customdata"][1] and dots["customdata"][2:] == ["0.0 points"] * 2
+    assert dots["customdata"][0] == (f"+{100 * reach:.1f} points" if reach else "0.0 points")
+
+
 def test_readings_in_words() -> None:
     wanted = curve_panel.Reading("fixmatch", 40, "supervised", 0.9, ())
     base = [point("supervised", 10, 0.58, 0.62), point("supervised", 1000, 0.78, 0.82)]

@@ -18,6 +18,7 @@ IMAGES = 6  # side by side
 BARS = 10  # classes beside each image: all, or of many the likeliest
 GAP = 2.0  # bars' widths between two images
 SIDE = 96  # pixels of a picture
+TOP = 1.5  # end of the axis: three lines of words above a bar of 100 %
 
 
 def sharpening(
@@ -47,7 +48,7 @@ def sharpening(
         notes.append(note(short[best], x=float(at[list(shown).index(best)]), y=top, yanchor="bottom"))
         # One above the other: six stand side by side on a phone.
         words = f"{entropy(mean):.2f}" + (f"<br>\u2192 {entropy(guess):.2f}" if sharpened else "")
-        notes.append(note(words, x=middle, y=1.36, yanchor="top"))
+        notes.append(note(words, x=middle, y=TOP, yanchor="top"))
     told = "%{customdata[0]}: mean of the views %{customdata[1]:.1%}, sharpened %{customdata[2]:.1%}<extra></extra>"
     colors = before.pop("color")
     outline = {"color": ["rgba(0,0,0,0)"] * len(colors), "line": {"color": colors, "width": 2}}
@@ -68,7 +69,7 @@ def sharpening(
     figure = new(traces if pictures else [])
     figure["layout"] |= {
         "xaxis": {"range": [-1.5, max(place - GAP + 0.5, 1.0)], "showticklabels": False, "showgrid": False, "fixedrange": True, "title": {"text": ""}},
-        "yaxis": {"range": [0, 1.36], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True},
+        "yaxis": {"range": [0, TOP], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True},
         "barmode": "overlay", "bargap": 0, "hovermode": "closest", "showlegend": False, "images": pictures, "annotations": notes,
         "margin": {"l": 58, "r": 14, "t": 8, "b": 104},
     }  # fmt: skip

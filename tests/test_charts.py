@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from dashboard import charts, charts_classes, charts_guess, figures, theme
+from dashboard import charts, charts_classes, charts_guess, figures, panel_images, theme
 from dashboard.live_chart import encode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -269,10 +269,14 @@ def test_guesses_are_drawn_for_the_same_images_before_and_after() -> None:
     assert before["x"] == after["x"] and len(before["x"]) == 30
     assert np.allclose(decode(before["y"]), VIEWS.mean(axis=1)[[3, 0, 5]].ravel())
     assert np.allclose(decode(after["y"]), GUESSES["guess"][[3, 0, 5]].ravel())
-    told = [note["text"] for note in FIGURES["guess"]["layout"]["annotations"] if note["y"] == 1.36]
+    told = [note["text"] for note in FIGURES["guess"]["layout"]["annotations"] if note["y"] == charts_guess.TOP]
     mean, guess = VIEWS.mean(axis=1)[3], GUESSES["guess"][3]
     assert told[0] == f"{-(mean * np.log(mean)).sum():.2f}<br>\u2192 {-(guess * np.log(guess)).sum():.2f}"
     assert len(FIGURES["guess"]["layout"]["images"]) == 3 and len(FIGURES["guess before"]["data"]) == 1
+    layout = FIGURES["guess"]["layout"]
+    plot = panel_images.GUESS_HEIGHT - layout["margin"]["t"] - layout["margin"]["b"]
+    above, line = plot * (1 - 1 / layout["yaxis"]["range"][1]), 1.3 * layout["annotations"][0]["font"]["size"]
+    assert above > 3 * line, "two lines of entropy and the name of a class must not lie on each other"
 
 
 def test_what_is_sent_holds_each_array_once() -> None:

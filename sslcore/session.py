@@ -139,7 +139,7 @@ def _progress(store: Store, run_id: str, summary: dict[str, Any]) -> data.Progre
 def evaluate_run(store: Store, run_id: str) -> dict[str, Any]:
     """Evaluate a run's last checkpoint anew; return test_accuracy, test_accuracy_raw and weights_sha256. CheckpointError if there is none."""
     state = checkpoint.load(checkpoint.last(store.folder(run_id)))
-    config = cfg.from_dict(state["config"])
+    config = cfg.replace(cfg.from_dict(state["config"]), {"train.compile": False})
     prepare_thread(state["threads"])
     try:
         device = choose_device(config.train.device)

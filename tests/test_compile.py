@@ -15,6 +15,7 @@ from sslcore import events as ev
 from sslcore.__main__ import main
 from sslcore.config import METHOD_NAMES, ConfigError
 from sslcore.lab import Lab
+from sslcore.session import evaluate_run
 from sslcore.store import Store
 from sslcore.trainer import Trainer
 from tests.fill_store import fill
@@ -72,6 +73,8 @@ def test_what_compiling_took_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert 0 < run.summary["compile_seconds"] < run.seconds and "compile_seconds" not in plain.summary
     took = f"(the first step took {run.summary['compile_seconds']:.1f} s, compiling included)"
     assert took in console.sentence(run) and "compiling" not in console.sentence(plain)
+    monkeypatch.setenv("CXX", "no-such-compiler")  # to evaluate it nothing is compiled
+    assert evaluate_run(lab.store, run.id)["test_accuracy"] == run.summary["test_accuracy"]
 
 
 def test_the_page_says_that_it_compiles_and_what_it_took(store: Store) -> None:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import guide_tour, queries, text
+from dashboard.keyboard import keyboard
 from dashboard.live_chart import STATIC, install_plotly
 from sslcore.store import StoreError
 
@@ -11,12 +12,7 @@ st.set_page_config(
     page_title="SSL Lab", page_icon=STATIC / "icon.png", layout="wide",
     initial_sidebar_state=330,  # pixels: of two lists side by side either shows "constant" whole; the methods stay two and two
 )  # fmt: skip
-# Streamlit's own "Stop" in the header ends the drawing of the page, not the training: beside ours it would mislead.
-# And what a slow tick has not redrawn yet is not old enough to be greyed out. The verdict has room for two lines.
-st.html(
-    "<style>[data-testid=stStatusWidget] { display: none; } [data-stale=true] { opacity: 1 !important; }"
-    " .st-key-verdict { min-height: 5.1rem; }</style>"
-)
+st.html(STATIC.parent / "page.css")
 page = st.navigation(
     [
         st.Page("views/train.py", title="Train", icon=":material/play_circle:", default=True, help=text.PAGES["train"]),
@@ -68,6 +64,7 @@ try:
     page.run()
 except StoreError as problem:  # damaged, or full, since it was opened
     st.error(text.escape(str(problem)), icon=":material/error:")
+keyboard()
 if not st.session_state.get("warm"):
     engine.warm_up()  # last, once a tab: the page is painted before torch is imported
     st.session_state["warm"] = True

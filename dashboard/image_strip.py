@@ -41,7 +41,10 @@ def image_strip(
     alt: str,
     on_pick: Callable[[int], None],
 ) -> None:
-    """Draw the cells of `sprite`, a PNG with `columns` equal squares a row; a click calls `on_pick` with the cell's number."""
+    """Draw the cells of `sprite`, a PNG with `columns` equal squares a row; a click calls `on_pick` with the cell's number.
+
+    `chosen`: the picked cell; -1: any number of them, those that are kept.
+    """
 
     def picked() -> None:
         number = st.session_state[key].get("picked")

@@ -159,14 +159,14 @@ def _draw_tile(sheet: Image.Image, tile: Tile, x: int, y: int, theme: str) -> No
 
 def _sign(draw: ImageDraw.ImageDraw, right: bool, x: int, y: int, theme: str) -> None:
     """A disc with a tick, or a square with a cross: two shapes as well as two colours."""
-    box = (x - 17, y - 17, x + 17, y + 17)
+    box, stroke = (x - 17, y - 17, x + 17, y + 17), colors.ON_SIGN[theme]
     if right:
         draw.ellipse(box, fill=colors.RIGHT[theme])
-        draw.line([(x - 8, y), (x - 2, y + 7), (x + 9, y - 7)], fill="white", width=5, joint="curve")
+        draw.line([(x - 8, y), (x - 2, y + 7), (x + 9, y - 7)], fill=stroke, width=5, joint="curve")
     else:
         draw.rounded_rectangle(box, radius=6, fill=colors.WRONG[theme])
-        draw.line([(x - 8, y - 8), (x + 8, y + 8)], fill="white", width=5)
-        draw.line([(x - 8, y + 8), (x + 8, y - 8)], fill="white", width=5)
+        draw.line([(x - 8, y - 8), (x + 8, y + 8)], fill=stroke, width=5)
+        draw.line([(x - 8, y + 8), (x + 8, y - 8)], fill=stroke, width=5)
 
 
 def fit_line(draw: ImageDraw.ImageDraw, text: str, x: int, y: int, room: int, size: int, fill: str) -> None:

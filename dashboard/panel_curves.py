@@ -84,7 +84,7 @@ def _names(run: Run, now: Snapshot) -> tuple[str, ...]:
 
 def numbers(now: Snapshot) -> Parts:
     """Loss, top-1 and top-5 of every part at the last evaluation, EMA and raw, as rows of a table; only headings before the first."""
-    rows = [["", "weights", "loss", "top-1", "top-5"]]
+    rows = [["part", "weights", "loss", "top-1", "top-5"]]
     for part, title in text.PARTS.items():
         for suffix, weights in (("", "EMA"), ("/raw", "raw")):
             loss, top1, top5 = (now.last(f"eval/{part}/{what}{suffix}") for what in ("loss", "accuracy", "top5"))

@@ -34,4 +34,5 @@ FAINT = {"light": "#6b7686", "dark": "#98a3b3"}
 TRACK = {"light": "#dfe4ec", "dark": "#333d4c"}
 RIGHT = {"light": "#017272", "dark": "#2bb3a8"}
 WRONG = {"light": "#c9235c", "dark": "#f2648f"}
+ON_SIGN = {"light": "#ffffff", "dark": "#0f131a"}  # the tick or cross on either of the two
 TICK = {"light": "#3451d1", "dark": "#8fa4ff"}

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 
 CLASS_COLORS = (
     "#4761e4",
-    "#8ba401",
+    "#949b00",
     "#c9235c",
-    "#4fa1ca",
+    "#4b9dc6",
     "#845a0f",
-    "#f65eaa",
+    "#f35da7",
     "#017272",
     "#bd7d6a",
     "#9d32ac",

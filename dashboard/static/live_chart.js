@@ -186,6 +186,8 @@ function mount(box, name) {
   }
   chart.table.className = "table"
   chart.table.tabIndex = 0
+  chart.table.setAttribute("role", "region")
+  chart.table.setAttribute("aria-label", "The numbers of this chart")
   addTools(chart, box)
   const again = () => { if (window.Plotly && chart.content) draw(chart, window.Plotly) }
   const changed = () => chart.plot.clientWidth !== chart.width || chart.plot.clientHeight !== chart.height  // also by a style that comes late

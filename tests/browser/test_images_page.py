@@ -82,6 +82,22 @@ def test_a_click_labels_an_image_and_the_train_page_begins_with_it(tab: Tab, url
     until(lambda: page.get_by_role("button", name="Start").is_enabled())
 
 
+def test_images_are_labelled_by_the_keyboard(tab: Tab, url: str) -> None:
+    page = tab(f"{url}images?images_from=Digits")
+    strip = page.locator(".st-key-hand_strip [role=option]")
+    until(lambda: strip.count() == 64)
+    assert strip.evaluate_all("all => all.filter(one => one.tabIndex === 0).length") == 1, "one stop for Tab"
+    strip.first.focus()
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "Enter"):
+        page.keyboard.press(key)
+    chosen = page.locator(".st-key-hand_strip [aria-selected=true]")
+    until(lambda: chosen.count() == 1)
+    at = strip.evaluate_all("all => all.findIndex(one => one.ariaSelected === 'true')")
+    across = page.locator(".ssl-strip").evaluate("node => getComputedStyle(node).gridTemplateColumns.split(' ').length")
+    assert at == across
+    assert chosen.evaluate("node => node.getRootNode().activeElement === node"), "the focus stays where it was"
+
+
 def test_a_phone_shows_how_a_folder_must_look_without_scrolling_sideways(tab: Tab, url: str) -> None:
     page = tab(f"{url}images", viewport={"width": 390, "height": 844})
     page.get_by_text("images whose class nobody knows").wait_for()

@@ -248,6 +248,33 @@ def test_a_cell_of_the_confusion_matrix_opens_its_images_and_the_gallery_is_filt
     assert sheet.bounding_box()["height"] == before, "the layout moved"
 
 
+def test_a_run_is_steered_and_changed_without_a_mouse(tab: Tab, url: str, store: Store) -> None:
+    page = tab(url + LONG)
+    start(page)
+    page.get_by_role("button", name="Pause", exact=True).focus()
+    page.keyboard.press("Enter")
+    pill(page, "paused")
+    until(lambda: page.get_by_role("button", name="Resume", exact=True).is_enabled())
+    page.keyboard.press("Enter")  # Pause has given way to Resume: the key goes to what stands in its place
+    pill(page, "running")
+
+    page.get_by_role("button", name="Change").focus()
+    page.keyboard.press("Enter")
+    inside = "document.activeElement.closest('[data-testid=stPopoverBody]') !== null"
+    page.locator("[data-testid=stPopoverBody] button").first.wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate(inside), "Tab leads past the popover"
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.getAttribute('aria-expanded')") == "true"
+    page.keyboard.press("Escape")
+
+    marks = page.locator(".ssl-tiles .help")
+    marks.first.focus()
+    for _ in range(2 * marks.count()):  # what a mark says may be a stop of its own, to be scrolled
+        assert page.evaluate("document.activeElement !== document.body"), "the place on the page is lost"
+        page.keyboard.press("Tab")
+
+
 def test_what_somebody_typed_is_text_and_nothing_else(tab: Tab, url: str, store: Store) -> None:
     name = "<b>x</b> [l](http://c.d) :red[r] $y$ *z* www.e.fg :smile:"
     run = fill(store, ev.PAUSED, name=name)

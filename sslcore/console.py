@@ -52,9 +52,10 @@ def sentence(run: ev.Run) -> str:
 def follow(lab: Lab, run_id: str, quiet: bool) -> ev.Run:
     """Wait until the run rests, with a bar where a person looks; Ctrl-C stops the run with a checkpoint.
 
+    A step can take a minute: a second Ctrl-C doesn't wait for it, and the last checkpoint counts.
     StoreError if the store can no longer be written: the run is found interrupted later.
     """
-    bar = _Bar(quiet)
+    bar, asked = _Bar(quiet), False
     while True:
         try:
             if lab.trouble:
@@ -68,7 +69,13 @@ def follow(lab: Lab, run_id: str, quiet: bool) -> ev.Run:
                 return run
             time.sleep(POLL)
         except KeyboardInterrupt:
+            if asked:
+                bar.close()
+                lab.close()
+                return lab.store.run(run_id)
+            asked = True
             lab.stop(run_id)
+            bar.say("stopping after the step in hand; Ctrl-C again leaves now, with the last checkpoint")
 
 
 class _Bar:
@@ -97,6 +104,13 @@ class _Bar:
             text = f"{run.id} {run.state} {run.step}/{run.steps}, test {accuracy}"
             print("\r" + text.ljust(self.width), end="", file=sys.stderr, flush=True)
             self.width = len(text)
+
+    def say(self, words: str) -> None:
+        """Write a line above the bar, where there is one."""
+        if self.on and self.bar:
+            self.bar.write(words, file=sys.stderr)
+        elif self.on:
+            print("\n" + words, file=sys.stderr)
 
     def close(self) -> None:
         if self.bar:

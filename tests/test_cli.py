@@ -6,17 +6,20 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from sslcore import bench, config, presets
+from sslcore import bench, config, console, lab, presets
 from sslcore.__main__ import main
 from sslcore.batches import MOST
 from sslcore.console import result
 from sslcore.store import Store
+from sslcore.trainer import Trainer
 
 FIELDS = {
     "run_id", "status", "method", "data", "labels", "seed", "step", "steps", "seconds", "seconds_per_step", "images_per_s",
@@ -197,6 +200,30 @@ def test_ctrl_c_stops_with_a_checkpoint_and_resume_goes_on(tmp_path: Path) -> No
     assert child.returncode == 130 and found["status"] == "stopped"
     assert f"python -m sslcore resume {found['run_id']}" in err
     assert (tmp_path / found["run_id"] / "last.pt").exists()
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_step_in_hand(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work, go_on, presses = threading.Event(), threading.Event(), iter((True, True))
+    train_step = Trainer.train_step
+
+    def long_step(trainer: Trainer) -> Any:
+        at_work.set()
+        go_on.wait(60)
+        return train_step(trainer)
+
+    def sleep(seconds: float) -> None:
+        assert at_work.wait(60)
+        assert next(presses), "it waited on"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lab, "EXIT_WAIT", 0.1)
+    monkeypatch.setattr(Trainer, "train_step", long_step)
+    monkeypatch.setattr(console, "time", SimpleNamespace(sleep=sleep))
+    status, out, err = call("train", "--preset", "smoke", "--json")
+    go_on.set()
+    found = json.loads(out)
+    assert (status, found["status"], found["step"]) == (130, "stopping", 0)
+    assert f"python -m sslcore resume {found['run_id']}" in err
 
 
 def test_help_lists_only_what_is_built_and_needs_no_torch() -> None:

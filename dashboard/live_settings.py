@@ -17,7 +17,7 @@ from sslcore.store import StoreError
 
 def live_settings(run: Run | None) -> None:
     """Draw the button that opens the panel; it can be pressed where a change would have an effect."""
-    config = _config(run)
+    config = _settings(run)
     can = {"pause", "resume"} & queries.possible(run)  # also of one that diverged: a lower rate may carry it further
     usable = run is not None and config is not None and bool(can or run.state == ev.PAUSING)
     with st.popover("Change", icon=":material/tune:", disabled=not usable, help=text.CHANGE_HELP, key="change"):
@@ -60,25 +60,26 @@ def _widget(run_id: str, path: str, spec: dataclasses.Field[Any], value: Any) ->
 
 
 def _apply(run: Run, changes: dict[str, Any]) -> None:
-    if not changes:
-        st.toast("Nothing was changed: the run has these values already.")
-        return
     if widgets.again(f"apply {changes}"):
         return
     try:
-        queries.engine().set(run.id, changes)
+        changes = queries.engine().set(run.id, changes)
     except (ConfigError, StoreError) as problem:
         st.error(text.escape(str(problem)), icon=":material/error:")
+        return
+    if not changes:
+        st.toast(text.CHANGE_NOTHING)
         return
     when = "at the next step" if run.state in ev.ACTIVE else "with the first step after Resume"
     told = ", ".join(f"{text.setting_name(path).lower()} = {queries.short(value)}" for path, value in changes.items())
     st.toast(text.escape(f"{told}: takes effect {when}, and is marked on the charts."), icon=":material/check:")
 
 
-def _config(run: Run | None) -> RunConfig | None:
+def _settings(run: Run | None) -> RunConfig | None:
+    """The run's settings, changes that have yet to act included; None for a run of another version, which is only looked at."""
     try:
-        return cfg.from_dict(run.config) if run else None
-    except ConfigError:  # a run of another version: it can be looked at, not changed
+        return queries.engine().settings(run.id) if run else None
+    except (ConfigError, StoreError):
         return None
 
 

@@ -304,7 +304,8 @@ def _ask(args: argparse.Namespace) -> int:
 def _set(args: argparse.Namespace) -> int:
     lab = Lab(_store(args))
     name, value = assignment(args.assignment)
-    lab.set(args.run_id, {name: value})
+    if not lab.set(args.run_id, {name: value}):
+        print(f"{clean_name(args.assignment)} holds already: nothing was changed", file=sys.stderr)
     return _state(lab, args)
 
 

@@ -104,19 +104,33 @@ class Lab:
         if not self.store.move(run.id, ev.STOPPED, only_from=resting, ended=time.time()):
             self.store.move(run.id, ev.STOPPING, only_from=[ev.RUNNING, ev.PAUSING], command="stop")
 
-    def set(self, run_id: str, changes: Mapping[str, Any]) -> None:
-        """Change live settings from the next step on, or from the resume on; ConfigError names what is wrong."""
+    def settings(self, run_id: str) -> RunConfig:
+        """Return a run's settings with the changes that wait to be carried out; ConfigError for a run of another version."""
+        waiting = self.store.waiting_commands(run_id)  # first: what is taken before the run is read stands in both
+        config = cfg.from_dict(self.store.run(run_id).config)
+        for command in waiting:
+            config = cfg.replace(config, command.value)
+        return config
+
+    def set(self, run_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change live settings from the next step on, or from the resume on; ConfigError names what is wrong.
+
+        Return what changes. A value that the run has already changes nothing, and does not mark the run as changed.
+        """
         run = self.store.run(run_id)
         if run.state == ev.FINISHED:
             raise ConfigError(f"run {run.id} is finished; its settings can't change any more")
-        config = cfg.from_dict(run.config)
+        config = self.settings(run.id)
         for path in changes:
             if not cfg.find(config, path).metadata["live"]:
                 live = ", ".join(name for name, spec, _ in cfg.walk(config) if spec.metadata["live"])
                 raise ConfigError(f"{path} can't change during a run; these can: {live}")
         changed = cfg.replace(config, changes)
-        values = {name: value for name, _, value in cfg.walk(changed) if name in changes}
-        self.store.post(run.id, "set", values)
+        before = {name: value for name, _, value in cfg.walk(config)}
+        values = {name: value for name, _, value in cfg.walk(changed) if value != before[name]}
+        if values:
+            self.store.post(run.id, "set", values)
+        return values
 
     def fork(
         self, run_id: str, step: int | None = None, changes: Mapping[str, Any] | None = None, steps: int | None = None

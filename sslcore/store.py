@@ -305,18 +305,18 @@ class Store(Database):
         with self._transaction() as db:
             _post(db, run_id, name, value or {})
 
+    def waiting_commands(self, run_id: str) -> list[ev.Command]:
+        """Return the commands that nobody has taken yet, oldest first."""
+        with self._reading() as db:
+            return _waiting_commands(db, run_id)
+
     def take(self, run_id: str, step: int) -> list[ev.Command]:
         """Return the waiting commands, oldest first, mark them taken and note each as an event of `step`, all at once."""
-        waiting = "SELECT 1 FROM commands WHERE run = ? AND taken IS NULL LIMIT 1"
-        with self._reading() as db:
-            if db.execute(waiting, (run_id,)).fetchone() is None:
-                return []
+        if not self.waiting_commands(run_id):
+            return []
         with self._transaction() as db:
-            rows = db.execute(
-                "SELECT id, name, value FROM commands WHERE run = ? AND taken IS NULL ORDER BY id", (run_id,)
-            ).fetchall()
+            found = _waiting_commands(db, run_id)
             db.execute("UPDATE commands SET taken = ? WHERE run = ? AND taken IS NULL", (time.time(), run_id))
-            found = [ev.Command(row["id"], row["name"], json.loads(row["value"])) for row in rows]
             for command in found:
                 _add_event(db, run_id, step, command.name, command.value)
         return found
@@ -359,6 +359,11 @@ def _post(db: sqlite3.Connection, run_id: str, name: str, value: dict[str, Any])
         "INSERT INTO commands (run, name, value, created) VALUES (?, ?, ?, ?)",
         (run_id, name, json.dumps(value), time.time()),
     )
+
+
+def _waiting_commands(db: sqlite3.Connection, run_id: str) -> list[ev.Command]:
+    asked = "SELECT id, name, value FROM commands WHERE run = ? AND taken IS NULL ORDER BY id"
+    return [ev.Command(row["id"], row["name"], json.loads(row["value"])) for row in db.execute(asked, (run_id,))]
 
 
 def _run(row: sqlite3.Row) -> ev.Run:

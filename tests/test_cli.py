@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 
 from sslcore import bench, config, console, lab, presets
+from sslcore import events as ev
 from sslcore.__main__ import main
 from sslcore.batches import MOST
 from sslcore.console import result
 from sslcore.store import Store
 from sslcore.trainer import Trainer
+from tests.fill_store import fill
 
 FIELDS = {
     "run_id", "status", "method", "data", "labels", "seed", "step", "steps", "seconds", "seconds_per_step", "images_per_s",
@@ -250,6 +252,16 @@ def test_help_lists_only_what_is_built_and_needs_no_torch() -> None:
         "to-label",
     ):
         assert command in listed
+
+
+def test_a_value_that_a_run_has_already_is_no_change(call: Any, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run_id = fill(store, ev.PAUSED, "fixmatch", points=1, frames=False)
+    status, out, err = call("set", run_id, "method.threshold=0.95", "--json")
+    assert (status, err) == (0, "method.threshold=0.95 holds already: nothing was changed\n")
+    assert json.loads(out)["run_id"] == run_id and not store.waiting_commands(run_id)
+    status, _, err = call("set", run_id, "method.threshold=0.5")
+    assert (status, err) == (0, "") and len(store.waiting_commands(run_id)) == 1
 
 
 def test_data_describes_a_source(call: Any) -> None:

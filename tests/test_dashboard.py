@@ -415,6 +415,19 @@ def test_a_live_setting_is_changed_and_listed_with_its_step(store: Store) -> Non
     assert marked["shapes"][0]["x0"] == 44 and marked["annotations"][0]["text"] == "threshold = 0.8"
 
 
+def test_applying_what_a_run_has_or_will_have_says_that_nothing_was_changed(store: Store) -> None:
+    run_id = fill(store, ev.PAUSED, "fixmatch")
+    at = page(run=run_id)
+    at.button(key="apply").click().run()
+    assert [part.value for part in at.toast] == [text.CHANGE_NOTHING] and not store.waiting_commands(run_id)
+    queries.engine().set(run_id, {"method.threshold": 0.8})  # from another tab: it waits until the run goes on
+    at = page(run=run_id)
+    assert at.number_input(key=f"live.{run_id}.method.threshold.0.8").value == 0.8, "what waits is shown"
+    at.number_input(key=f"live.{run_id}.method.threshold.0.8").set_value(0.95)
+    at.button(key="apply").click().run()
+    assert [command.value["method.threshold"] for command in store.waiting_commands(run_id)] == [0.8, 0.95]
+
+
 def test_a_finished_run_can_not_be_changed(store: Store) -> None:
     run_id = fill(store, ev.FINISHED, "fixmatch")
     assert not [box for box in page(run=run_id).number_input if str(box.key).startswith("live.")]

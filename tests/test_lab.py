@@ -26,6 +26,7 @@ from sslcore.store import Store, StoreError
 from sslcore.trainer import Trainer
 from sslcore.writer import Writer
 from tests import forge
+from tests.fill_store import fill
 from tests.test_trainer import assert_same
 
 
@@ -170,6 +171,21 @@ def test_pause_step_set_resume_stop(lab: Lab) -> None:
     wait(lab, run_id, ev.STOPPED)
     points = lab.store.points(run_id, ev.TRAIN, limit=10**6)
     assert (torch.tensor(points["step"]).diff() > 0).all(), "no step is logged twice"
+
+
+def test_a_value_that_a_run_has_already_changes_nothing(lab: Lab) -> None:
+    run_id = fill(lab.store, ev.PAUSED, "fixmatch", points=1, frames=False)
+    rate = lab.store.run(run_id).config["optim"]["lr"]
+    assert lab.set(run_id, {"method.threshold": "0.95", "optim.lr": rate}) == {}
+    assert lab.store.waiting_commands(run_id) == [], "nothing is asked of it, so it is not marked as changed"
+    assert lab.set(run_id, {"method.threshold": 0.5, "optim.lr": rate}) == {"method.threshold": 0.5}
+    assert lab.set(run_id, {"method.threshold": 0.5}) == {}, "it waits already"
+    assert lab.settings(run_id).method.threshold == 0.5
+    assert lab.set(run_id, {"method.threshold": 0.95}) == {"method.threshold": 0.95}, "what waits can be taken back"
+    asked = [command.value for command in lab.store.waiting_commands(run_id)]
+    assert asked == [{"method.threshold": 0.5}, {"method.threshold": 0.95}]
+    with pytest.raises(ConfigError, match=r"train\.batch can't change during a run"):
+        lab.set(run_id, {"train.batch": lab.store.run(run_id).config["train"]["batch"]})
 
 
 def test_one_at_a_time_the_others_queue(lab: Lab) -> None:

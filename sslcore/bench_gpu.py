@@ -332,9 +332,10 @@ def _evaluation(bench: Bench) -> list[Row]:
 def _at_once(bench: Bench) -> list[Row]:
     """Several runs of a method that share the card, each with a graph and a stream of its own, one step of each in turn."""
     rows = []
+    trainers: list[Trainer] = []
     for method in METHOD_NAMES:
+        trainers.clear()
         _free(bench.device)
-        trainers: list[Trainer] = []
         alone = 0.0
         for count in AT_ONCE:
             try:
@@ -348,7 +349,7 @@ def _at_once(bench: Bench) -> list[Row]:
                 break
 
             def turn() -> None:
-                for trainer in trainers:  # noqa: B023
+                for trainer in trainers:
                     with trainer.at_work(join=False):
                         trainer.train_step()
 

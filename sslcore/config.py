@@ -143,7 +143,7 @@ class TrainConfig:
     tensorboard: bool = setting(False, "also write TensorBoard event files into the run's folder", numbers=False)
     precision: str = setting(
         "auto",
-        "number format of the convolutions; auto: bf16 on a GPU, fp32 elsewhere",
+        "number format of the convolutions; auto: bf16 on a GPU, fp16 on one older than bf16, fp32 elsewhere",
         choices=("auto", "fp32", "bf16", "fp16"),
     )
     graph: str = setting(

@@ -9,6 +9,7 @@ import torch
 
 from sslcore import data
 from sslcore.evaluate import evaluate
+from sslcore.graph import EAGER
 from sslcore.sweep import Cell
 from sslcore.trainer import Trainer, choose_device, prepare_thread
 
@@ -32,22 +33,23 @@ def _step(cell: Cell) -> float:
     prepare_thread(train.threads)
     try:
         trainer = Trainer(cell.config, data.load(cell.config.data, None), choose_device(train.device))
-        trainer.train_round()
-        began, steps = _now(trainer.device), 0
-        while steps < STEPS and (steps == 0 or _now(trainer.device) - began < SECONDS):
+        for _ in range(EAGER + 1 if trainer.gpu else 1):  # on a GPU until a step is captured
+            trainer.train_round()
+        began, steps = _now(trainer), 0
+        while steps < STEPS and (steps == 0 or _now(trainer) - began < SECONDS):
             steps += trainer.train_round()
-        each = (_now(trainer.device) - began) / steps
+        each = (_now(trainer) - began) / steps
         few = slice(0, 128)  # of the test images: an evaluation's time grows with them
         images, labels = trainer.images.test_images, trainer.images.test_labels
-        began = _now(trainer.device)
+        began = _now(trainer)
         evaluate(trainer.model, images[few], labels[few], trainer.stream.mean, trainer.stream.std)
-        once = (_now(trainer.device) - began) / len(labels[few]) * (len(labels) + cell.labels)
+        once = (_now(trainer) - began) / len(labels[few]) * (len(labels) + cell.labels)
         return each + 2 * once * min(train.evals, train.steps) / train.steps  # EMA and raw
     finally:
         torch.set_num_threads(before)
 
 
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def _now(trainer: Trainer) -> float:
+    if trainer.gpu:
+        trainer.gpu.wait()  # not for the whole device: a run that is captured meanwhile could not be
     return time.perf_counter()

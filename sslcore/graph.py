@@ -27,14 +27,17 @@ DRAWN = ("augment", "mixup")  # the generators that a step draws from
 Taken = tuple[StepOutput, torch.Tensor]
 Result = TypeVar("Result")
 
-_capturing = threading.Lock()  # no one may wait for the whole device while a step is captured
+capturing = threading.Lock()  # no one may wait for the whole device, or give memory back, while a step is captured
 
 
 class GpuSteps:
-    """Takes the steps of one run on a GPU, on a stream of its own, so that several runs share the GPU."""
+    """Takes the steps of one run on a GPU, on a stream of its own, so that several runs share the GPU.
 
-    def __init__(self, step: Callable[[], Taken], generators: Generators, graph: str, device: torch.device) -> None:
-        self.step, self.generators, self.wanted = step, generators, graph
+    It doesn't hold the run, which holds it: a cycle would keep the memory of one that has left.
+    """
+
+    def __init__(self, generators: Generators, graph: str, device: torch.device) -> None:
+        self.generators, self.wanted = generators, graph
         self.stream = torch.cuda.Stream(device)
         self.graph: torch.cuda.CUDAGraph | None = None
         self.taken: Taken | None = None  # where the graph leaves its results
@@ -61,13 +64,13 @@ class GpuSteps:
         if join:
             caller.wait_stream(self.stream)
 
-    def take(self) -> Taken:
-        """Take a step; the tensors that are returned hold until the next one."""
+    def take(self, step: Callable[[], Taken]) -> Taken:
+        """Take a step, always the same one; the tensors that are returned hold until the next one."""
         if self.graph is None and not self.eager and not self.told:
-            self._capture()
+            self._capture(step)
         if self.graph is None:
             self.eager = max(0, self.eager - 1)
-            taken = self.step()
+            taken = step()
         else:
             assert self.taken is not None
             self.graph.replay()
@@ -83,20 +86,24 @@ class GpuSteps:
         places = (self.places[(self.count + k) % LEAD] for k in range(LEAD))
         return sum(1 for _ in itertools.takewhile(lambda place: place.query(), places))
 
+    def wait(self) -> None:
+        """Wait for the run's work and no other's; needed before its memory, which others' streams may get, is let go."""
+        self.stream.synchronize()
+
     def capture(self, graph: torch.cuda.CUDAGraph, work: Callable[[], Result]) -> Result:
         """Capture work on the run's stream; what it returns is where each replay leaves its results."""
-        with _capturing, warnings.catch_warnings():
+        with capturing, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # newer versions of torch need no telling of generators, and say so
             for name in DRAWN:
                 graph.register_generator_state(self.generators[name])
             with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
                 return work()
 
-    def _capture(self) -> None:
+    def _capture(self, step: Callable[[], Taken]) -> None:
         before = {name: self.generators[name].get_state() for name in DRAWN}
         graph = torch.cuda.CUDAGraph()
         try:
-            self.taken = self.capture(graph, self.step)
+            self.taken = self.capture(graph, step)
             self.graph = graph
         except Exception as problem:
             if self.wanted == "on":

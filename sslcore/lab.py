@@ -190,7 +190,8 @@ class Lab:
                     if self._take(each):
                         going[each] = None
             idle = True
-            for each, stay in list(going.items()):
+            for each in list(going):
+                stay = going[each]
                 # In a race all take as many steps; else each as many as the GPU has room for, so that short ones end soon.
                 room = stay.room() if stay and not race and len(going) > 1 else None
                 if room == 0:
@@ -198,6 +199,7 @@ class Lab:
                 idle = False
                 turn = (room or TURN) if race or self.at_once > 1 else None
                 going[each], state, error = self._turn(each, stay, turn)
+                del stay  # or the memory of a run that has left would stay
                 if state is not None:
                     del going[each]
                     self._rest(each, state, error)
@@ -263,9 +265,12 @@ def _free_memory() -> None:
 
     import torch
 
+    from sslcore.graph import capturing
+
     gc.collect()
     if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        with capturing:  # a page times a sweep's steps in a thread of its own
+            torch.cuda.empty_cache()
 
 
 _labs: dict[Path, Lab] = {}

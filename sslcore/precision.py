@@ -25,11 +25,17 @@ SHAPES = 256
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
-    """Return the precision of a setting on a device; ConfigError if the device can't. `auto`: bf16 on a GPU, else fp32."""
+    """Return the precision of a setting on a device; ConfigError if the device can't.
+
+    `auto`: bf16 on a GPU, fp16 on one older than bf16 (a T4, a V100), for which torch has none but slow convolutions in it; else fp32.
+    """
     possible = OF_DEVICE[device.type]
     if wanted not in ("auto", *possible):
         raise ConfigError(f"train.precision must be auto, {' or '.join(possible)} on {device.type}, got {wanted!r}")
-    return possible[0] if wanted == "auto" else wanted
+    if wanted != "auto":
+        return wanted
+    old = device.type == "cuda" and torch.cuda.is_available() and torch.cuda.get_device_capability(device) < (8, 0)
+    return "fp16" if old else possible[0]
 
 
 def check_compiler(device: torch.device) -> None:

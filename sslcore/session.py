@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -71,6 +71,9 @@ class Stay:
                 left = self._advance(leave_now, steps)
         except BaseException:
             self.recorder.close()  # a checkpoint that is being written ends before anybody hears of the failure
+            with suppress(RuntimeError):  # the GPU's own failure
+                if self.trainer.gpu:
+                    self.trainer.gpu.wait()
             raise
         if left:
             self.recorder.close()

@@ -64,7 +64,7 @@ class Trainer:
             self.optim = live_numbers(config.optim, device)
             self.method.config = live_numbers(config.method, device)
         self.step = 0
-        self.gpu = prepare_gpu(self, config.train.graph) if device.type == "cuda" else None
+        self.gpu = prepare_gpu(self.generators, config.train.graph, device) if device.type == "cuda" else None
         self.now: Number = (
             torch.zeros((), dtype=torch.int64, device=device) if self.graph_safe else 0
         )  # the same, for formulas
@@ -78,7 +78,7 @@ class Trainer:
         """Take one optimizer step; return the method's output and the pool positions it saw, which hold until the next one."""
         with self.at_work():
             self.stream.draw_ahead()
-            taken = self.gpu.take() if self.gpu else self.one_step()
+            taken = self.gpu.take(self.one_step) if self.gpu else self.one_step()
         self.step += 1
         return taken
 
@@ -249,12 +249,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def prepare_gpu(trainer: Trainer, graph: str) -> GpuSteps:
-    """Set the GPU up for training, and return what takes the trainer's steps there."""
+def prepare_gpu(generators: Generators, graph: str, device: torch.device) -> GpuSteps:
+    """Set the GPU up for training, and return what takes a run's steps there."""
     torch.backends.cuda.matmul.allow_tf32 = False  # fp32 is the reference, to all its digits
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = not torch.backends.cudnn.deterministic
-    return GpuSteps(trainer.one_step, trainer.generators, graph, trainer.device)
+    return GpuSteps(generators, graph, device)
 
 
 def prepare_thread(threads: int) -> int:

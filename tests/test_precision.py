@@ -29,6 +29,16 @@ def test_auto_is_bf16_on_a_gpu_and_fp32_elsewhere() -> None:
     assert choose_precision("fp16", torch.device("cuda")) == "fp16"
 
 
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), "fp16"), ((8, 0), "bf16"), ((12, 0), "bf16")])
+def test_auto_is_fp16_on_a_gpu_that_is_older_than_bf16(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert choose_precision("auto", torch.device("cuda")) == expected
+    assert choose_precision("bf16", torch.device("cuda")) == "bf16" and choose_precision("auto", CPU) == "fp32"
+
+
 def test_what_a_device_cannot_do_is_refused_in_one_sentence() -> None:
     with pytest.raises(ConfigError, match=r"train\.precision must be auto, fp32 or bf16 on cpu, got 'fp16'"):
         choose_precision("fp16", CPU)

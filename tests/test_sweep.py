@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ from sslcore import bench_gpu_told, console, cost, presets, session, sweep, swee
 from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore.config import ConfigError
+from sslcore.graph import EAGER
 from sslcore.lab import Lab
 from sslcore.options import parser, sweep_plan
 from sslcore.store import Store
@@ -274,13 +276,36 @@ def test_the_measured_cost_is_that_of_the_steps_and_of_evaluating_both_models(
         assert len(images) == len(labels)
         clock[0] += 0.001 * len(labels)
 
-    monkeypatch.setattr(cost, "_now", lambda device: clock[0])
+    monkeypatch.setattr(cost, "_now", lambda trainer: clock[0])
     monkeypatch.setattr(cost, "Trainer", Timed)
     monkeypatch.setattr(cost, "evaluate", timed_evaluate)
     grid = sweep.cells(dataclasses.replace(SMALL, methods=("fixmatch",), settings={"train.steps": steps}))
     (found,) = cost.measure(grid).values()
     assert taken[0] == 2 + timed, "cells that differ in labels and seed alone are measured once"
     assert found == pytest.approx(each + 2 * 0.001 * (360 + grid[0].labels) * evaluations)
+
+
+def test_on_a_gpu_captured_steps_are_measured_and_no_other_runs_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    class Gpu:
+        def wait(self) -> None:
+            told.append("wait")
+
+    class Timed(Trainer):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            self.gpu = Gpu()  # type: ignore[assignment]
+
+        def train_round(self) -> int:
+            told.append("step")
+            return 1
+
+    monkeypatch.setattr(cost, "Trainer", Timed)
+    monkeypatch.setattr(cost, "evaluate", lambda *_: None)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: pytest.fail("a run that is captured meanwhile fails"))
+    cost.measure(sweep.cells(dataclasses.replace(SMALL, methods=("fixmatch",)))[:1])
+    assert told.index("wait") == EAGER + 1 and told.count("step") == EAGER + 1 + cost.STEPS
 
 
 def test_command_line_trains_what_is_missing_and_uses_the_rest_again(tmp_path: Path) -> None:

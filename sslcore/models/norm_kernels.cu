@@ -21,7 +21,11 @@ __device__ float2 wide(unsigned w) {
 }
 __device__ unsigned half2(float a, float b) {
     unsigned w;
+#if __CUDA_ARCH__ >= 800
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(w) : "f"(b), "f"(a));
+#else
+    asm("{ .reg .b16 a, b; cvt.rn.f16.f32 a, %1; cvt.rn.f16.f32 b, %2; mov.b32 %0, {a, b}; }" : "=r"(w) : "f"(a), "f"(b));
+#endif
     return w;
 }
 #endif

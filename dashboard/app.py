@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import guide_tour, queries, text
+from dashboard import augmenting, guide_tour, queries, text
 from dashboard.keyboard import keyboard
 from dashboard.live_chart import STATIC, install_plotly
 from sslcore.store import StoreError
@@ -66,5 +66,5 @@ except StoreError as problem:  # damaged, or full, since it was opened
     st.error(text.escape(str(problem)), icon=":material/error:")
 keyboard()
 if not st.session_state.get("warm"):
-    engine.warm_up()  # last, once a tab: the page is painted before torch is imported
+    engine.warm_up(augmenting.warm_up)  # last, once a tab: the page is painted before torch is imported
     st.session_state["warm"] = True

@@ -76,6 +76,15 @@ def _image_set(source: str, size: int, now: int) -> ImageSet:
     return data.load(DataConfig(source=source, image_size=size))
 
 
+def warm_up() -> None:
+    """Load the pictures that the page shows first, where they lie in the cache, and draw views of one; for a background thread."""
+    from sslcore.data import cache, shapes
+
+    if cache.has(shapes.CACHE_NAME):
+        images = image_set("shapes", 32)
+        views(still(images, 0), AugmentConfig(), images.flip, 8, 0)
+
+
 def still(images: ImageSet, at: int) -> Still:
     """Training image number `at`."""
     return Still.of(images.train_images[at].numpy())

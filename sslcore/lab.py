@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,9 +147,14 @@ class Lab:
 
     # -- the thread ----------------------------------------------------------------------------------------------------
 
-    def warm_up(self) -> None:
-        """Import the engine in a background thread, so that the first start is quick."""
-        threading.Thread(target=_import_engine, daemon=True, name="ssl-warm-up").start()
+    def warm_up(self, then: Callable[[], object]) -> None:
+        """Import the engine in a background thread, so that the first start is quick, and then do what else is slow at first."""
+
+        def work() -> None:
+            _import_engine()
+            then()
+
+        threading.Thread(target=work, daemon=True, name="ssl-warm-up").start()
 
     def _work(self) -> None:
         with self._lock:

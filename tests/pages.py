@@ -22,7 +22,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """An empty store that the pages read; nothing trains and torch is not imported."""
     monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path))
     monkeypatch.setattr(Lab, "_work", lambda self: None)
-    monkeypatch.setattr(Lab, "warm_up", lambda self: None)
+    monkeypatch.setattr(Lab, "warm_up", lambda self, then: None)
     config.set_option("server.enableStaticServing", True)  # whatever folder the tests are started in
     yield queries.store()
 

@@ -68,6 +68,22 @@ def sheets(at: AppTest) -> str:
     return "\n".join(body for body in bodies if "ssl-" in body and "<style>" not in body)
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_shown_first_is_made_ready_where_it_lies_in_the_cache(
+    kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+
+    def image_set(source: str, size: int) -> data.ImageSet:
+        loaded.append(source)
+        return data.load(DataConfig())
+
+    monkeypatch.setattr(data.cache, "has", lambda name: kept)
+    monkeypatch.setattr(augmenting, "image_set", image_set)
+    augmenting.warm_up()  # nobody has asked for drawings: they are not made for it
+    assert loaded == augmenting.sources()[:1] * kept
+
+
 def digit(at: int = 3) -> Still:
     return augmenting.still(data.load(DataConfig()), at)
 

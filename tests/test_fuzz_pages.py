@@ -42,7 +42,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A finished run that the pages read; nothing trains."""
     monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path))
     monkeypatch.setattr(Lab, "_work", lambda self: None)
-    monkeypatch.setattr(Lab, "warm_up", lambda self: None)
+    monkeypatch.setattr(Lab, "warm_up", lambda self, then: None)
     config.set_option("server.enableStaticServing", True)
     fill(queries.store(), ev.FINISHED)
     yield queries.store()

@@ -36,7 +36,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """An empty store that the page reads, and a data folder of its own; nothing trains."""
     monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path / "runs"))
     monkeypatch.setattr(Lab, "_work", lambda self: None)
-    monkeypatch.setattr(Lab, "warm_up", lambda self: None)
+    monkeypatch.setattr(Lab, "warm_up", lambda self, then: None)
     config.set_option("server.enableStaticServing", True)
     yield queries.store()
 

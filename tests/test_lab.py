@@ -188,6 +188,14 @@ def test_a_value_that_a_run_has_already_changes_nothing(lab: Lab) -> None:
         lab.set(run_id, {"train.batch": lab.store.run(run_id).config["train"]["batch"]})
 
 
+def test_what_is_slow_at_first_is_made_ready_after_the_engine(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr("sslcore.lab._import_engine", lambda: done.append("engine"))
+    lab.warm_up(lambda: done.append("page"))
+    until(lambda: len(done) == 2)
+    assert done == ["engine", "page"]
+
+
 def test_one_at_a_time_the_others_queue(lab: Lab) -> None:
     first, second = lab.start(config(**LONG)), lab.start(config())
     until(lambda: lab.store.run(first).step > 3)

@@ -277,7 +277,7 @@ def test_a_run_of_the_command_line_appears_and_is_paused_and_stopped_from_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSLLAB_ROOT", str(tmp_path))
-    monkeypatch.setattr(Lab, "warm_up", lambda self: None)
+    monkeypatch.setattr(Lab, "warm_up", lambda self, then: None)
     config.set_option("server.enableStaticServing", True)
     store = queries.store()
 

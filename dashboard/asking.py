@@ -47,13 +47,13 @@ def next_strips(model: Labeller, count: int, diverse: bool, theme: str) -> tuple
     """The images to label next with the guess on each: strips as PNG, and each in words."""
     found, strips = next_ones(model, count, diverse), []
     lines = [
-        f"{found.class_names[guess]}, {100 * sure:.0f} %"
+        f"{' '.join(found.class_names[guess].split())}\n{100 * sure:.0f} %"
         for guess, sure in zip(found.guess, found.confidence, strict=True)
     ]
     for first in range(0, len(lines), STRIP):
         part = slice(first, first + STRIP)
         pictures = list(model.images.train_images[found.index[part]].numpy())
-        strips.append((sheets.grid(pictures, lines[part], STRIP, theme), "; ".join(lines[part])))
+        strips.append((sheets.grid(pictures, lines[part], STRIP, theme), "; ".join(lines[part]).replace("\n", ", ")))
     return tuple(strips)
 
 

@@ -100,6 +100,8 @@ def coverage(points: Columns, *, smooth: bool = False) -> Figure:
         "hovertemplate": "step %{customdata:,d}<br>mask rate %{x:.1%}<br>purity %{y:.1%}<extra></extra>",
         "showlegend": False, "type": "scatter",
     }  # fmt: skip
+    low, far = (bool(len(part) and part[-1] > edge) for part, edge in ((-purity, -0.15), (mask, 0.5)))
+    side = f"{'top' if low else 'bottom'} {'left' if far else 'right'}"  # inside, off the words of the axes
     traces: list[Figure] = [
         {"mode": "lines", "name": "path", "x": typed(mask), "y": typed(purity), "customdata": typed(steps), **hover,
          "line": {"color": theme.BLUE, "width": 1.6}, "opacity": 0.55, "meta": "purity"},
@@ -108,7 +110,7 @@ def coverage(points: Columns, *, smooth: bool = False) -> Figure:
         {"mode": "markers+text", "name": "now", "x": typed(mask[-1:]), "y": typed(purity[-1:]), "customdata": typed(steps[-1:]), **hover,
          "marker": {"color": theme.RED, "size": 16, "symbol": "diamond", "line": {"color": theme.GROUND, "width": 2}},
          "text": [f"step {number(int(step))}" for step in steps[-1:]], "textfont": {"color": theme.TEXT, "size": 14},
-         "textposition": "bottom left" if len(mask) and mask[-1] > 0.5 else "bottom right", "cliponaxis": False},
+         "textposition": side, "cliponaxis": False},
     ]  # fmt: skip
     figure = new(traces if len(known) else [])
     figure["layout"] |= {

@@ -123,8 +123,11 @@ def recalls(recall: np.ndarray, names: Sequence[str], *, chosen: Sequence[int] =
     return figure
 
 
-def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
-    """Draw a confusion matrix, counts (C, C) [truth, prediction]: colour is the share of the row, the cells hold both up to 15 classes."""
+def confusion(counts: np.ndarray, names: Sequence[str], ticks: int = 20) -> Figure:
+    """Draw a confusion matrix, counts (C, C) [truth, prediction]: colour is the share of the row, the cells hold both up to 15 classes.
+
+    `ticks`: how many names an axis has room for.
+    """
     classes = len(counts)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axis, below = short_names(names[:classes]), short_names(names[:classes], BELOW)
@@ -141,9 +144,9 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     figure = new([grid] if classes else [])
     if 0 < classes <= MOST_NUMBERS:
         figure["data"].append(_numbers(counts, share))
-    every = max(1, -(-classes // 20))
+    every = max(1, -(-classes // ticks))
     at = list(range(0, classes, every))
-    ticks = {
+    named = {
         "tickvals": at,
         "showgrid": False,
         "fixedrange": True,
@@ -151,10 +154,10 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     }
     figure["layout"] |= {
         "xaxis": {
-            **ticks, "ticktext": [below[c] for c in at], "title": {"text": "prediction"},
+            **named, "ticktext": [below[c] for c in at], "title": {"text": "prediction"},
             "range": [-0.5, classes - 0.5], "automargin": True,
         },
-        "yaxis": {**ticks, "ticktext": [axis[c] for c in at], "title": {"text": "truth"}, "range": [classes - 0.5, -0.5], "automargin": True},
+        "yaxis": {**named, "ticktext": [axis[c] for c in at], "title": {"text": "truth"}, "range": [classes - 0.5, -0.5], "automargin": True},
         "hovermode": "closest", "showlegend": False, "margin": {"l": 62, "r": 10, "t": 10, "b": 52},
     }  # fmt: skip
     return figure

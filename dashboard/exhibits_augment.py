@@ -26,6 +26,7 @@ SHOWN = 3  # classes with a bar under a view
 MOST = 128  # pixels of a picture's side in a sheet; larger ones are averaged down
 BINS = 40
 LABELLED = 5  # classes of a soft label with a bar
+END = 4  # letters of a long name that are always shown
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,21 @@ def opinion_bars(probs: np.ndarray, names: Sequence[str], expected: int | None =
     rows = []
     for rank, c in enumerate(order):
         sign = "" if expected is None or rank else _sign(c == expected)
-        name = html.escape(" ".join(str(names[c]).split()))
+        name = " ".join(str(names[c]).split())
         rows.append(
-            f'<div class="row{" best" if not rank else ""}"><span title="{name}">{sign}{name}</span>'
+            f'<div class="row{" best" if not rank else ""}"><span title="{html.escape(name)}">{sign}{_parts(name)}</span>'
             f"<em>{100 * float(probs[c]):.0f}&#8239;%</em>"
             f'<i><b style="width:{100 * float(probs[c]):.1f}%;background:{theme.class_color(c)}"></b></i></div>'
         )
     return f'<div class="bars">{"".join(rows)}</div>'
+
+
+def _parts(name: str) -> str:
+    """Return a name as HTML that is cut before its end where there is no room: "animal_041" and "animal_042" differ there."""
+    head, tail = (name[:-END], name[-END:]) if len(name) > 2 * END else (name, "")
+    return (
+        f"<bdi>{html.escape(head)}</bdi><bdi>{html.escape(tail)}</bdi>" if tail else f"<bdi>{html.escape(head)}</bdi>"
+    )
 
 
 def _sign(right: bool) -> str:

@@ -170,15 +170,21 @@ def _sign(draw: ImageDraw.ImageDraw, right: bool, x: int, y: int, theme: str) ->
 
 
 def fit_line(draw: ImageDraw.ImageDraw, text: str, x: int, y: int, room: int, size: int, fill: str) -> None:
-    """Write one line, smaller and then cut if it is longer than the room."""
+    """Write one line, smaller and then cut in its middle if it is longer than the room: names often differ at their ends."""
     text = " ".join(text.split())
     while size > SMALLEST and draw.textlength(text, _font(size)) > room:
         size -= 2
     if draw.textlength(text, _font(size)) > room:
-        while text and draw.textlength(text + "...", _font(size)) > room:
-            text = text[:-1]
-        text += "..."
+        kept = len(text)
+        while kept and draw.textlength(_cut(text, kept), _font(size)) > room:
+            kept -= 1
+        text = _cut(text, kept)
     draw.text((x, y), text, font=_font(size), fill=fill)
+
+
+def _cut(text: str, kept: int) -> str:
+    """Return the first and the last of `kept` letters."""
+    return f"{text[: kept - kept // 2]}...{text[len(text) - kept // 2 :]}"
 
 
 @lru_cache(maxsize=32)

@@ -17,6 +17,7 @@ from dashboard.text import plotly_safe
 
 CURSOR = "var(--st-primary-color)"
 HATCH = {"shape": "/", "size": 6, "solidity": 0.35, "fgcolor": "#ffffff", "fillmode": "overlay", "fgopacity": 0.9}
+LEGEND = 0.55  # share of the axis that the legend above a histogram takes on a narrow screen
 WIDE = 0.07  # share of the axis from which a stretch of the ribbon has room for the name of its class
 
 
@@ -55,9 +56,10 @@ def histogram(right: np.ndarray, wrong: np.ndarray, tau: float | None) -> Figure
     }  # fmt: skip
     if tau is not None:
         figure["layout"]["shapes"] = [rule(x=tau)]
-        label = note(
-            f"\u03c4 = {tau:g}", x=tau, y=1, yref="paper", yanchor="bottom", xanchor="right" if tau > 0.8 else "center"
-        )
+        place = {"yanchor": "bottom", "xanchor": "right" if tau > 0.8 else "center"}
+        if tau < LEGEND:  # above it stands the legend
+            place = {"yanchor": "top", "xanchor": "left"}
+        label = note(f"\u03c4 = {tau:g}", x=tau, y=1, yref="paper", **place)
         figure["layout"]["annotations"] = [label]
     return figure
 

@@ -117,7 +117,7 @@ def _of_moment(kind: str, run_id: str, step: int, names: tuple[str, ...], tau: f
         kept = frame["weak_probs"].argmax(axis=1)[frame["mask"].astype(bool)] if frame else np.zeros(0, np.int64)
         return charts.pseudo_counts(np.bincount(kept, minlength=len(names)), names)
     if kind == "confusion":
-        return charts_classes.confusion(frame.get("confusion", np.zeros((0, 0), np.int32)), names)
+        return charts_classes.confusion(frame.get("confusion", np.zeros((0, 0), np.int32)), names, ticks=10)
     return time_charts.histogram(frame.get("hist_right", none), frame.get("hist_wrong", none), tau)
 
 

@@ -441,6 +441,13 @@ def test_a_run_on_pictures_of_another_size_is_not_asked(store: Store, trainer: T
     assert not at.error and text_augment.OTHER_SHAPE in [caption.value for caption in at.caption]
 
 
+def test_the_end_of_a_long_name_is_never_cut_off() -> None:
+    told = exhibits_augment.opinion_bars(np.array([0.6, 0.4]), ["animal_041", "<cat>"])
+    assert (
+        "<bdi>animal</bdi><bdi>_041</bdi>" in told and "<bdi>&lt;cat&gt;</bdi>" in told and 'title="animal_041"' in told
+    )
+
+
 def test_the_sheet_can_be_kept_as_picture_and_as_table() -> None:
     found = augmenting.views(digit(), AugmentConfig(preset="google"), True, 3, 2)
     probs = np.random.default_rng(0).dirichlet(np.ones(3), 3)

@@ -256,6 +256,21 @@ def test_coverage_against_purity_ends_in_the_newest_point() -> None:
     )
 
 
+def test_the_newest_point_of_coverage_is_named_off_the_words_of_the_axes() -> None:
+    places = {}
+    for mask, purity in ((0.9, 0.9), (0.1, 0.9), (0.9, 0.01), (0.1, 0.01)):
+        points = {"step": np.array([1]), "train/mask_rate": np.array([mask]), "train/purity": np.array([purity])}
+        places[mask, purity] = charts.coverage(points)["data"][-1]["textposition"]
+    assert list(places.values()) == ["bottom left", "bottom right", "top left", "top right"]
+
+
+def test_a_hundred_classes_have_as_many_names_at_an_axis_as_there_is_room_for() -> None:
+    names = [f"animal_{c:03d}" for c in range(100)]
+    for ticks in (20, 10):
+        layout = charts_classes.confusion(np.eye(100, dtype=int), names, ticks)["layout"]
+        assert len(layout["yaxis"]["ticktext"]) == ticks and layout["yaxis"]["ticktext"][1] == names[100 // ticks]
+
+
 def test_a_confusion_matrix_shows_counts_and_the_share_of_its_row() -> None:
     grid, numbers = charts_classes.confusion(np.array([[4, 1], [0, 0]]), ["<b>", "b"])["data"]
     assert grid["z"] == [[0.8, 0.2], [0.0, 0.0]] and grid["customdata"] == [[4, 1], [0, 0]]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dashboard import images, theme
+from dashboard import images, sheets, theme
 from dashboard.images import GAP, SIDE, TILE, Tile, as_picture, contact_sheet, describe
 
 GENERATOR = np.random.default_rng(0)
@@ -112,6 +112,17 @@ def test_any_name_stays_inside_its_tile(name: str) -> None:
     )
     gap = sheet[GAP + 2 * SIDE + 10 :, GAP + SIDE + 4 : 2 * GAP + SIDE - 2, 3]
     assert gap.max() == 0
+
+
+def test_names_that_differ_at_their_ends_are_told_apart() -> None:
+    one, other = (dataclasses.replace(KEPT, name=f"a very long name of a class_{k}") for k in (1, 2))
+    assert contact_sheet([one]) != contact_sheet([other])
+
+
+def test_every_line_of_words_below_a_picture_is_there() -> None:
+    picture = np.zeros((8, 8, 3), np.uint8)
+    one, two = (read(sheets.grid([picture], [words], 1)) for words in ("animal_023", "animal_023\n4 %"))
+    assert two.shape[0] == one.shape[0] + sheets.LINE and two[-sheets.LINE - sheets.GAP :, :, 3].max() > 0
 
 
 def test_letters_that_the_font_lacks_become_the_number_of_the_class() -> None:

@@ -109,6 +109,12 @@ def test_a_histogram_stacks_right_and_wrong() -> None:
     assert FIGURES["histogram of nothing"]["data"] == []
 
 
+def test_a_low_threshold_is_named_below_the_legend() -> None:
+    bins = np.ones(20)
+    high, low = (time_charts.histogram(bins, bins, tau)["layout"]["annotations"][0] for tau in (0.7, 0.1))
+    assert (high["yanchor"], low["yanchor"]) == ("bottom", "top")
+
+
 OWN = {"loss": charts.losses(POINTS, 40), "mask": charts.masks(POINTS, 40), "accuracy": charts.accuracies(EVALS, 40)}
 
 

@@ -19,6 +19,7 @@ CURSOR = "var(--st-primary-color)"
 HATCH = {"shape": "/", "size": 6, "solidity": 0.35, "fgcolor": "#ffffff", "fillmode": "overlay", "fgopacity": 0.9}
 LEGEND = 0.55  # share of the axis that the legend above a histogram takes on a narrow screen
 WIDE = 0.07  # share of the axis from which a stretch of the ribbon has room for the name of its class
+DIGIT = 0.04  # and for one of a letter or two, on a phone too
 
 
 def cursor(figure: Figure, step: int) -> Figure:
@@ -100,7 +101,7 @@ def ribbon(life: Biography, names: Sequence[str], steps: int) -> Figure:
         "annotations": [
             note(short[c], x=(left + right) / 2, y=1.01, yanchor="bottom")
             for c, left, right in stretches(life, end)
-            if right - left >= WIDE * end
+            if right - left >= (DIGIT if len(short[c]) < 3 else WIDE) * end
         ],
     }  # fmt: skip
     return figure

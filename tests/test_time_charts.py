@@ -101,6 +101,14 @@ def test_the_name_of_a_class_stands_over_its_stretch() -> None:
     assert [(note["text"][9], note["x"]) for note in notes] == [("2", 5), ("1", 20), ("3", 40), ("1", 55)]
 
 
+def test_a_short_name_stands_over_a_short_stretch_too() -> None:
+    """Else its colour alone would tell it."""
+    short = life(list(range(0, 1000, 50)), [2] + 19 * [1], 20 * [1])
+    for names, told in (([str(c) for c in range(4)], ["2", "1"]), ([f"class {c}" for c in range(4)], ["class 1"])):
+        notes = time_charts.ribbon(short, names, 1000)["layout"]["annotations"]
+        assert [note["text"] for note in notes] == told
+
+
 def test_a_histogram_stacks_right_and_wrong() -> None:
     right, wrong = FIGURES["histogram"]["data"]
     assert (decode(right["y"]) == np.arange(20)).all() and (decode(wrong["y"]) == np.arange(20)[::-1]).all()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
+import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,15 +13,17 @@ from typing import Any
 import pytest
 import torch
 
-from sslcore import checkpoint, data, kernels, presets, recorder
+from sslcore import checkpoint, cost, data, kernels, presets, recorder, sweep
 from sslcore import events as ev
 from sslcore.augment import strong_kernel
 from sslcore.augment.randaugment import StrongDraw, apply_strong, draw_strong
 from sslcore.config import METHOD_NAMES, AugmentConfig
+from sslcore.graph import Taken
 from sslcore.host_copy import HostCopy
 from sslcore.lab import Lab
 from sslcore.models.norm_kernels import FORMATS, fits
 from sslcore.store import Store
+from sslcore.sweep import Plan
 from sslcore.trainer import Trainer
 from tests.reference_norm import WAYS, assert_equals_float64, layer_and_input, sum_before
 from tests.test_lab import until, wait
@@ -177,6 +182,80 @@ def test_half_precision_is_captured_and_learns(precision: str) -> None:
     curve = losses(trainer, 60)
     assert trainer.gpu is not None and trainer.gpu.graph is not None
     assert sum(curve[-10:]) < sum(curve[:10])
+
+
+@pytest.mark.parametrize("method", ["fixmatch", "mixmatch"])  # SGD, Adam
+def test_fp16_captured_equals_eager_also_after_a_resume(method: str) -> None:
+    """The scale of the loss begins too high for the first steps, which are left out."""
+    fp16 = {"train.precision": "fp16"}
+    eager, captured, resumed = (
+        make(method, **fp16, **{"train.graph": "off"}),
+        make(method, **fp16),
+        make(method, **fp16),
+    )
+    expected = losses(eager, 30)
+    assert losses(captured, 17) == pytest.approx(expected[:17], rel=1e-2)
+    resumed.load_state_dict(copy.deepcopy(captured.state_dict()))
+    assert losses(resumed, 13) == pytest.approx(expected[17:], rel=1e-2)
+    assert resumed.loss_scale is not None and eager.loss_scale is not None
+    assert resumed.loss_scale.scale == eager.loss_scale.scale
+
+
+def test_a_step_that_can_not_be_captured_is_taken_as_it_stands_and_others_are_captured() -> None:
+    plain, refusing = make("fixmatch", **{"train.graph": "off"}), make("fixmatch")
+    step = refusing.one_step
+
+    def waiting() -> Taken:
+        taken = step()
+        if torch.cuda.is_current_stream_capturing():
+            taken[0].loss.item()
+        return taken
+
+    refusing.one_step = waiting  # type: ignore[method-assign]
+    expected = losses(plain, 20)
+    assert losses(refusing, 20) == pytest.approx(expected, rel=1e-4)
+    assert refusing.gpu is not None and refusing.gpu.graph is None
+    assert refusing.gpu.told.startswith("the step could not be captured: ")
+    assert losses(make("fixmatch", **{"train.graph": "on"}), 20) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_memory_of_a_captured_run_that_has_left_is_free_at_once() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        trainer = make("flexmatch", **{"train.graph": "on"})
+        losses(trainer, 8)
+        left = [weakref.ref(each) for each in (trainer.model, trainer.gpu)]
+        held = torch.cuda.memory_allocated()
+        del trainer
+        assert [each() for each in left] == [None, None]
+        assert torch.cuda.memory_allocated() < held
+    finally:
+        gc.enable()
+
+
+def test_a_page_that_times_a_sweep_disturbs_no_capture() -> None:
+    """It does so in a thread of its own, while runs begin in the trainer's."""
+    plan = Plan("smoke", ("fixmatch", "mixmatch"), (10,), (0,), {"train.device": "cuda", "train.precision": "fp32"})
+    measured: list[dict[str, float]] = []
+    page = threading.Thread(target=lambda: [measured.append(cost.measure(sweep.cells(plan))) for _ in range(4)])
+    page.start()
+    while page.is_alive():
+        losses(make("fixmatch", **{"train.graph": "on"}), 6)
+    page.join()
+    assert len(measured) == 4 and all(0 < each < 1 for found in measured for each in found.values())
+
+
+def test_runs_that_share_the_gpu_come_and_go(tmp_path: Path) -> None:
+    lab = Lab(Store(tmp_path), at_once=2)
+    small = {"data.source": "digits", "data.labels": 40, "model.depth": 10, "train.batch": 16, "train.evals": 4}
+    small |= {"train.steps": 300, "train.device": "cuda"}
+    ids = [lab.start(presets.build("cifar10-tutorial", method, small)) for method in METHOD_NAMES]
+    runs = [wait(lab, run_id, ev.FINISHED, ev.FAILED, ev.DIVERGED) for run_id in ids]
+    lab.close()
+    assert {(run.state, run.error, run.summary.get("steps_by")) for run in runs} == {
+        (ev.FINISHED, "", "one CUDA graph a step")
+    }
 
 
 def test_a_compiled_step_has_our_kernels_and_is_captured() -> None:

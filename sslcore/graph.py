@@ -96,8 +96,16 @@ class GpuSteps:
             warnings.simplefilter("ignore")  # newer versions of torch need no telling of generators, and say so
             for name in DRAWN:
                 graph.register_generator_state(self.generators[name])
-            with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
-                return work()
+            pool = torch.cuda.graph_pool_handle()
+            try:
+                with torch.cuda.graph(graph, pool, self.stream, "thread_local"):
+                    return work()
+            except Exception:
+                # After a capture that CUDA refused torch before 2.13 goes on as if it were still under way: no memory that
+                # was freed would be given back or found for another stream, for as long as the process lives.
+                with contextlib.suppress(RuntimeError):  # others have done it
+                    torch._C._cuda_endAllocateToPool(torch.cuda.current_device(), pool)  # type: ignore[attr-defined,unused-ignore]
+                raise
 
     def _capture(self, step: Callable[[], Taken]) -> None:
         before = {name: self.generators[name].get_state() for name in DRAWN}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import threading
 import weakref
@@ -110,6 +111,35 @@ def test_a_run_that_fails_ends_its_work_before_its_memory_is_let_go(tmp_path: Pa
     with pytest.raises(ZeroDivisionError):
         stay.advance(threading.Event())
     assert stream.waits == 1
+
+
+@pytest.mark.parametrize("torch_has_done_it", [False, True])
+def test_memory_is_found_again_after_a_capture_that_was_refused(
+    monkeypatch: pytest.MonkeyPatch, torch_has_done_it: bool
+) -> None:
+    ended: list[object] = []
+
+    class Graph:
+        def register_generator_state(self, generator: torch.Generator) -> None: ...
+
+    def end(device: int, pool: object) -> None:
+        ended.append((device, pool))
+        if torch_has_done_it:
+            raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
+
+    def refused() -> None:
+        raise ValueError("this can't be captured")
+
+    monkeypatch.setattr(torch.cuda, "graph", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 7))
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", end, raising=False)
+    steps = on_a_played_gpu("auto").gpu
+    assert steps is not None
+    assert steps.capture(Graph(), lambda: 5) == 5 and not ended  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="can't be captured"):
+        steps.capture(Graph(), refused)  # type: ignore[arg-type]
+    assert ended == [(1, (0, 7))]
 
 
 def test_a_step_that_can_not_be_captured_is_taken_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,7 @@ def ask(picked: Picked, found: Sequence[Run]) -> Asked:
     fitting = augmenting.askable(found, root, tuple(picked.images.train_images.shape[1:]), picked.source)
     wanted = st.query_params.get("run", "")
     if any(run.id == wanted for run in found) and all(run.id != wanted for run in fitting):
-        st.caption(words.OTHER_SHAPE)
+        st.caption(words.OTHER_SHAPE if augmenting.checkpoints(root / wanted) else words.NO_CHECKPOINT)
     if not fitting:
         st.caption(words.NONE_FITS.format(data=text.escape(text.data_name(picked.source))))
         return Asked()

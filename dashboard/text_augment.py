@@ -101,6 +101,7 @@ USE_RUN = "Use the run's settings"
 USE_RUN_HELP = "Set the knobs above to the values this run was trained with."
 NONE_FITS = "No run with a checkpoint takes pictures of this size and colour yet. Train one on {data}, and its opinion appears under every view."
 OTHER_SHAPE = "The run in the address takes pictures of another size or colour; choose its data set to ask it."
+NO_CHECKPOINT = "The run in the address has no checkpoint that could be asked."
 BARS = "Bars: the three likeliest classes. Tick: the class that the model gives the unchanged picture, right or wrong; cross: another class."
 SAVE_PNG, SAVE_CSV = "Save as picture", "Save as table"
 

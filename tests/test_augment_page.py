@@ -493,3 +493,9 @@ def test_the_shape_of_a_runs_pictures_is_that_of_its_data() -> None:
     assert augmenting.shape_of({"source": "stl10"}) == (stl10.SIDE, stl10.SIDE, 3)
     assert augmenting.shape_of({"source": "fashion_mnist"}) == (32, 32, 1) != augmenting.shape_of({"source": "cifar10"})
     assert augmenting.shape_of({"source": "folder:x", "image_size": 48}) == (48, 48, 3)
+
+
+def test_a_run_without_a_checkpoint_is_told_as_one(store: Store) -> None:
+    run_id = fill(store, ev.DIVERGED, points=2, frames=False)
+    captions = [caption.value for caption in page(run=run_id).caption]
+    assert text_augment.NO_CHECKPOINT in captions and text_augment.OTHER_SHAPE not in captions

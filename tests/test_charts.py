@@ -275,7 +275,9 @@ def test_a_confusion_matrix_shows_counts_and_the_share_of_its_row() -> None:
     grid, numbers = charts_classes.confusion(np.array([[4, 1], [0, 0]]), ["<b>", "b"])["data"]
     assert grid["z"] == [[0.8, 0.2], [0.0, 0.0]] and grid["customdata"] == [[4, 1], [0, 0]]
     assert (numbers["x"], numbers["y"], numbers["text"]) == ([0, 1], [0, 0], ["4", "1"])
-    assert numbers["textfont"]["color"] == ["#ffffff", theme.TEXT], "a faint cell's number is read on the page's ground"
+    assert numbers["textfont"]["color"] == [theme.TEXT, theme.TEXT], (
+        "a faint cell's number is read on the page's ground"
+    )
     assert grid["hovertext"][0][1] == "&lt;b&gt; taken for b<br>1 image"
 
 

@@ -6,9 +6,10 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from dashboard import theme
+from dashboard import charts_classes, theme
 
 ROOT = Path(__file__).parent.parent
 THEMES = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
@@ -76,3 +77,17 @@ def test_buttons_rings_and_lines_can_be_seen(name: str) -> None:
     for sign in (theme.RIGHT, theme.WRONG):
         assert ratio(sign[name], THEMES[name]["backgroundColor"]) >= 3
         assert ratio(sign[name], theme.ON_SIGN[name]) >= 3
+
+
+@BOTH
+def test_every_number_of_a_confusion_matrix_can_be_read_on_its_cell(name: str) -> None:
+    """Not 4.5 : 1 everywhere: neither white nor the ink is, on a blue between them; each also stands in the chart's table."""
+    ground, worst = THEMES[name]["backgroundColor"], 21.0
+    for n in range(3, 101):
+        grid, numbers = charts_classes.confusion(np.array([[n, 100 - n], [0, 1]]), ["a", "b"])["data"]
+        low, high = ([float(part) for part in re.findall(r"[.\d]+", color)] for _, color in grid["colorscale"][1:])
+        at = (n / 100 - 0.02) / 0.98
+        *cell, share = (a + at * (b - a) for a, b in zip(low, high, strict=True))
+        ink = numbers["textfont"]["color"][0].replace(theme.TEXT, THEMES[name]["textColor"])
+        worst = min(worst, ratio(ink, over("#" + "".join(f"{round(part):02x}" for part in cell), ground, share)))
+    assert worst >= 3.9

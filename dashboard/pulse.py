@@ -29,7 +29,7 @@ class Pulse:
     @property
     def state(self) -> tuple[object, ...]:
         """What the page around the curves depends on: when it changes, the page is drawn anew."""
-        return self.run.state, is_young(self.run), self.busy, len(self.now.changes)
+        return self.run.state, self.run.name, is_young(self.run), self.busy, len(self.now.changes)
 
 
 def pulse(run_id: str, *, fresh: bool = False) -> Pulse:

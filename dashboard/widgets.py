@@ -54,15 +54,19 @@ def pick_run(found: list[Run]) -> Run | None:
     """Draw a list of the runs and return the picked one: that of the URL, else the newest at work. None if there is none."""
 
     def to_url() -> None:
-        st.query_params["run"] = st.session_state["pick_run"]
+        if (
+            st.session_state["pick_run"] in by_id
+        ):  # else the words of a run that has changed its name or state meanwhile
+            st.query_params["run"] = st.session_state["pick_run"]
 
     by_id = {run.id: run for run in found}
     run = queries.choose(found, st.query_params.get("run", ""))
     if run is None:
         return None
     warn_of_missing(found)
-    if st.session_state.get("pick_run") != run.id:  # the URL, or a deleted run, says otherwise
-        st.session_state["pick_run"] = run.id
+    said = (run.id, _label(run))  # the browser keeps the words that it has, until it is told others
+    if st.session_state.get("pick_run") != run.id or st.session_state.get("pick_run_said") != said:
+        st.session_state["pick_run"], st.session_state["pick_run_said"] = run.id, said
     picked = st.selectbox(
         "Run", list(by_id), key="pick_run", on_change=to_url,
         format_func=lambda run_id: _label(by_id[run_id]),
@@ -89,6 +93,19 @@ def state_line(run: Run) -> str:
     if run.weightless:
         return text.STATE_LINES["weightless"]
     return text.STATE_LINES.get(run.state, "")
+
+
+def look(run: Run) -> tuple[str, str]:
+    """What a page around a run says of it."""
+    return run.state, run.name
+
+
+def moved_on(run_id: str, seen: tuple[str, str]) -> bool:
+    """Say whether a run is no longer as the page around it says, or gone: another tab or the command line has changed it."""
+    try:
+        return look(queries.store().run(run_id)) != seen
+    except StoreError:
+        return True
 
 
 def to_come(run: Run) -> bool:

@@ -65,11 +65,15 @@ class Lab:
         self._work()
         return made
 
-    def resume(self, run_id: str, until: int | None = None) -> None:
+    def resume(self, run_id: str) -> None:
         """Queue a run that rests, or that a dead process left queued, in this process; running and finished ones are left alone.
 
         ConfigError for one that was imported without its weights.
         """
+        self._queue(run_id)
+
+    def _queue(self, run_id: str, until: int | None = None) -> bool:
+        """Resume a run, to pause at the step `until`; return whether it was this call that queued it."""
         run = self.store.run(run_id)
         if run.weightless:
             raise ConfigError(
@@ -80,16 +84,22 @@ class Lab:
             values = {"until": until, "queued": time.time(), "error": "", "ended": None, **owner()}
             # Of two who ask at once, the second is told no.
             of = {"host": run.host, "pid": run.pid, "process": run.process}
-            self.store.move(run.id, ev.QUEUED, only_from=[run.state], only_of=of, **values)
+            done = self.store.move(run.id, ev.QUEUED, only_from=[run.state], only_of=of, **values)
             self._work()
+            return done
+        return False
 
     def step(self, run_id: str, steps: int = 1) -> None:
-        """Run a resting run for a few steps and pause again; a running one is paused."""
-        run = self.store.run(run_id)
-        if run.state in (ev.RUNNING, ev.QUEUED):
-            self.pause(run.id)
-        else:
-            self.resume(run.id, until=run.step + steps)
+        """Run a resting run for a few steps and pause again; a running one is paused. Steps that two people ask for add up."""
+        run, going = self.store.run(run_id), (ev.RUNNING, ev.QUEUED)
+        if run.state not in going:
+            done = self._queue(run.id, until=run.step + steps)
+        elif run.until is None:
+            return self.pause(run.id)
+        else:  # it is being stepped, or about to be
+            done = self.store.move(run.id, run.state, only_from=[run.state], until=run.until + steps)
+        if not done and self.store.run(run.id).state in going:  # another was quicker
+            self.step(run.id, steps)
 
     def pause(self, run_id: str) -> None:
         """Ask a run to save a checkpoint and free its thread."""

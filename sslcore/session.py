@@ -34,7 +34,7 @@ class Stay:
         sweep_up(folder)
         state, damaged = checkpoint.newest(folder)
         config = cfg.from_dict(state["config"] if state else run.config)
-        self.until = run.until
+        self.store, self.run_id, self.until = store, run_id, run.until
         self.threads = prepare_thread(state["threads"] if state else config.train.threads)
 
         images = data.load(config.data, _progress(store, run_id, run.summary))
@@ -86,8 +86,9 @@ class Stay:
         stop = end if steps is None else min(end, trainer.step + steps)
         while trainer.step < stop:
             leave = ev.INTERRUPTED if leave_now.is_set() else self.commands.obey()
-            if self.until is not None and trainer.step >= self.until:
-                leave = leave or ev.PAUSED
+            if self.until is not None and trainer.step >= self.until and not leave:
+                self.until = self.store.run(self.run_id).until  # more steps may have been asked for meanwhile
+                leave = ev.PAUSED if self.until is None or trainer.step >= self.until else None
             if leave:
                 recorder.save(wait=True)
                 return leave

@@ -173,6 +173,26 @@ def test_pause_step_set_resume_stop(lab: Lab) -> None:
     assert (torch.tensor(points["step"]).diff() > 0).all(), "no step is logged twice"
 
 
+def test_steps_that_two_people_ask_for_add_up(lab: Lab) -> None:
+    run_id = lab.start(config(**{"train.steps": "100000"}))
+    until(lambda: lab.store.run(run_id).step > 5)
+    lab.pause(run_id)
+    at = wait(lab, run_id, ev.PAUSED).step
+    lab.step(run_id, 1)
+    lab.step(run_id, 1)  # while the first waits for its turn: it is no Pause
+    until(lambda: lab.store.run(run_id).step == at + 2 and lab.store.run(run_id).state == ev.PAUSED)
+    people = [threading.Thread(target=lab.step, args=(run_id, 40)) for _ in range(3)]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+    until(lambda: lab.store.run(run_id).step == at + 122 and lab.store.run(run_id).state == ev.PAUSED)
+    lab.resume(run_id)
+    until(lambda: lab.store.run(run_id).step > at + 130)
+    lab.step(run_id)  # of one that simply trains: it is paused
+    wait(lab, run_id, ev.PAUSED)
+
+
 def test_a_value_that_a_run_has_already_changes_nothing(lab: Lab) -> None:
     run_id = fill(lab.store, ev.PAUSED, "fixmatch", points=1, frames=False)
     rate = lab.store.run(run_id).config["optim"]["lr"]

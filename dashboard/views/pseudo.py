@@ -9,20 +9,26 @@ from sslcore.store import StoreError
 TICK = 2.0  # seconds between two looks for a newer keyframe while the run trains
 
 
-def exhibit(run_id: str, state: str, which: str) -> None:
-    """Draw the chosen exhibit of a run as it is now; the whole page anew when the run's state has changed."""
+def exhibit(run_id: str, seen: tuple[str, str], which: str) -> None:
+    """Draw the chosen exhibit of a run as it is now; the whole page anew when the run's state or name has changed."""
     try:
         run = queries.store().run(run_id)
     except StoreError:  # deleted in another tab
         st.rerun()
-    if run.state != state:
+    if widgets.look(run) != seen:
         st.rerun()
     steps = queries.keyframe_steps(run_id)
     if not steps:
-        st.info(text_pseudo.NO_FRAMES[state in (QUEUED, *ACTIVE)], icon=":material/hourglass_empty:")
+        st.info(text_pseudo.NO_FRAMES[run.state in (QUEUED, *ACTIVE)], icon=":material/hourglass_empty:")
         return
     wanted = pseudo_steps.slider(run, steps[-1])
     {"xray": xray_panel.draw, "sandbox": sandbox_panel.draw}[which](run, steps, wanted)
+
+
+def watch(run_id: str, seen: tuple[str, str]) -> None:
+    """While the run rests: draw the page anew once somebody goes on with it, renames or deletes it."""
+    if widgets.moved_on(run_id, seen):
+        st.rerun()
 
 
 # The box of each method is as high as the highest, so that what stands below does not jump.
@@ -47,4 +53,6 @@ else:
     st.caption(text_pseudo.EXHIBIT_TEXT[which])
     at_work = run.state in (QUEUED, *ACTIVE) and not queries.orphaned(run)
     with st.container():
-        st.fragment(exhibit, run_every=TICK if at_work else None)(run.id, run.state, which)
+        st.fragment(exhibit, run_every=TICK if at_work else None)(run.id, widgets.look(run), which)
+    with st.container():
+        st.fragment(watch, run_every=None if at_work else TICK)(run.id, widgets.look(run))

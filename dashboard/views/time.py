@@ -13,14 +13,14 @@ def at_work(run: Run) -> bool:
     return run.state in (QUEUED, *ACTIVE) and not queries.orphaned(run)
 
 
-def scrub(run_id: str, state: str, speed: int, begun: bool) -> None:
-    """Draw the moment that the slider shows; draw the whole page anew when the state or the pace has changed since."""
+def scrub(run_id: str, seen: tuple[str, str], speed: int, begun: bool) -> None:
+    """Draw the moment that the slider shows; draw the whole page anew when the state, the name or the pace has changed since."""
     try:
         run = queries.store().run(run_id)
     except StoreError:  # deleted in another tab
         st.rerun()
     at = replay.steps(run_id)
-    if run.state != state or bool(at) != begun:
+    if widgets.look(run) != seen or bool(at) != begun:
         st.rerun()
     if not at:
         st.info(
@@ -45,12 +45,9 @@ def scrub(run_id: str, state: str, speed: int, begun: bool) -> None:
     st.caption(text_time.disk(len(at), replay.disk(run_id)))
 
 
-def watch(run_id: str, state: str, at: tuple[int, ...]) -> None:
-    """While this run rests: draw the page anew once somebody goes on with it, or deletes it."""
-    try:
-        if queries.store().run(run_id).state != state or replay.steps(run_id) != at:
-            st.rerun()
-    except StoreError:
+def watch(run_id: str, seen: tuple[str, str], at: tuple[int, ...]) -> None:
+    """While this run rests: draw the page anew once somebody goes on with it, renames or deletes it."""
+    if widgets.moved_on(run_id, seen) or replay.steps(run_id) != at:
         st.rerun()
 
 
@@ -76,6 +73,6 @@ else:
     speed, at = timeline.speed(), replay.steps(run.id)
     with st.container():
         every = 1 / speed if speed else LIVE if at_work(run) else None
-        st.fragment(scrub, run_every=every)(run.id, run.state, speed, bool(at))
+        st.fragment(scrub, run_every=every)(run.id, widgets.look(run), speed, bool(at))
     with st.container():
-        st.fragment(watch, run_every=None if at_work(run) else IDLE)(run.id, run.state, at)
+        st.fragment(watch, run_every=None if at_work(run) else IDLE)(run.id, widgets.look(run), at)

@@ -148,9 +148,9 @@ def pictures(run_id: str) -> None:
     panel_images.show(run, st.context.theme.type or "light", is_young(run))
 
 
-def watch(busy: tuple[tuple[str, str], ...]) -> None:
-    """While nothing trains here: draw the page anew once another tab or the command line starts something."""
-    if queries.busy() != busy:
+def watch(busy: tuple[tuple[str, str], ...], shown: Run | None) -> None:
+    """While nothing trains here: draw the page anew once another tab or the command line starts something, or changes this run."""
+    if queries.busy() != busy or (shown and widgets.moved_on(shown.id, widgets.look(shown))):
         st.rerun()
 
 
@@ -199,4 +199,4 @@ with st.container():
             st.fragment(live, run_every=every, key=panel_curves.LIVE)(run.id, drawn)
         st.fragment(pictures, key="pictures")(run.id)
 with st.container():
-    st.fragment(watch, run_every=None if at_work else IDLE)(busy)
+    st.fragment(watch, run_every=None if at_work else IDLE)(busy, run)

@@ -15,9 +15,11 @@ import pytest
 
 from sslcore import checkpoint
 from sslcore import events as ev
+from sslcore.naming import describe
 from sslcore.store import Store
 from tests.browser.serving import ROOT, Server, serving, start_server
 from tests.browser.test_train_page import LONG, pill, press, start, step, until
+from tests.fill_store import fill
 
 EXIT_SECONDS = 5.0
 
@@ -128,3 +130,26 @@ def test_the_trainer_outlives_the_page_code(browser: Any, tmp_path: Path, accide
         time.sleep(1.5)
         assert sorted(each.state for each in store.runs()) == [ev.QUEUED, ev.RUNNING]
         page.close()
+
+
+@pytest.mark.parametrize("name", ["Train", "Time machine", "Pseudo-labels"])
+def test_each_tab_says_what_another_one_did_to_its_run(tab: Any, url: str, store: Store, name: str) -> None:
+    left, run = fill(store, ev.FINISHED, "mixmatch"), fill(store, ev.PAUSED)
+    path = {"Train": "", "Time machine": "time", "Pseudo-labels": "pseudo"}[name]
+    page = tab(f"{url}{path}?run={run}")
+    main = page.locator("[data-testid=stMain]")
+    shown = main.get_by_role("heading") if name == "Train" else main.get_by_role("combobox", name="Run")
+    shown.first.wait_for()
+
+    def says(words: str) -> None:
+        until(lambda: words in (shown.first.inner_text() if name == "Train" else shown.first.input_value()))
+
+    says("FlexMatch · Digits")
+    describe(store, run, "Our Friday run", "")
+    says("Our Friday run · FlexMatch")  # the browser keeps the old words in its list until it is told others
+    store.move(run, ev.STOPPED, only_from=[ev.PAUSED])
+    main.get_by_text("stopped").first.wait_for() if name == "Train" else says("stopped")
+    store.delete(run)
+    main.get_by_text(f"There is no run {run} in this folder").wait_for()
+    says("MixMatch · Digits")
+    store.delete(left)

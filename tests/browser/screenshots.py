@@ -1,7 +1,7 @@
 """Take the pictures of the README: `python -m tests.browser.screenshots`. Trains one real lesson and one sweep on the real page.
 
 Writes train-{light,dark}.png (wide), train-phone-{light,dark}.png (390 px) and images-{light,dark}.png (the sheet of
-unlabelled images) into dashboard/static/, and curves-light.png of the digits curve.
+unlabelled images) into dashboard/static/, curves-light.png of the digits curve, and runs-light.png of four of its runs.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from sslcore.store import Store
 from tests.browser.serving import ARGS, ROOT, chromium, serving
 
 STATIC = ROOT / "dashboard" / "static"
@@ -71,9 +72,11 @@ def main() -> None:
             shoot(browser, url, f"train-{scheme}", scheme, WIDE)
             shoot(browser, url, f"train-phone-{scheme}", scheme, PHONE)
         query = url.partition("?")[2]
-        for name in ("augment", "pseudo", "time", "runs"):
+        for name in ("augment", "pseudo", "time"):
             shoot(browser, f"{server.url}{name}?{query}", f"{name}-light", "light", WIDE)
-        shoot(browser, sweep(browser, server.url), "curves-light", "light", (1440, 1790))
+        shoot(browser, sweep(browser, server.url), "curves-light", "light", (1440, 1900))
+        four = ",".join(run.id for run in Store(Path(folder) / "runs").runs() if (run.labels, run.seed) == (40, 0))
+        shoot(browser, f"{server.url}runs?search=40-s0&select={four}", "runs-light", "light", WIDE)
         browser.close()
 
 

@@ -103,7 +103,7 @@ class GpuSteps:
             except Exception:
                 # After a capture that CUDA refused torch before 2.13 goes on as if it were still under way: no memory that
                 # was freed would be given back or found for another stream, for as long as the process lives.
-                with contextlib.suppress(RuntimeError):  # others have done it
+                with contextlib.suppress(RuntimeError, AttributeError):  # others have done it, or no longer need it
                     torch._C._cuda_endAllocateToPool(torch.cuda.current_device(), pool)  # type: ignore[attr-defined,unused-ignore]
                 raise
 

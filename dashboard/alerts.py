@@ -68,7 +68,8 @@ def _stuck(run: Run, now: Snapshot) -> Alert | None:
         return None
     quarter = len(loss) // 4
     flat = loss[-quarter:].mean() > (1 - FLAT) * loss[:quarter].mean()
-    chance = 2.0 / max(len(run.summary.get("class_names", ())), 2)
+    even = 1.0 / max(len(run.summary.get("class_names", ())), 2)
+    chance = min(2 * even, (1 + even) / 2)  # of two classes twice the even share would be all of them
     _, labelled = known(now.evals, "eval/train/accuracy")
     learnt = len(labelled) and labelled[-1] > chance
     if (not flat and not (len(labelled) >= 3 and labelled.max() <= chance)) or learnt:

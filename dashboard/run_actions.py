@@ -119,8 +119,9 @@ def _ask_delete(runs: Sequence[Run]) -> None:
             _answered()
             st.rerun()
         if st.button("Delete", type="primary", icon=":material/delete:"):
-            for run in runs:
-                widgets.attempt(lambda run=run: queries.store().delete(run.id))  # type: ignore[misc]
+            with st.spinner(f"Deleting {text.plural(len(runs), 'run')}"):
+                for run in runs:
+                    widgets.attempt(lambda run=run: queries.store().delete(run.id))  # type: ignore[misc]
             _answered()
             st.rerun()
 

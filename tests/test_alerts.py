@@ -134,6 +134,16 @@ def test_a_falling_loss_is_told_after_three_evaluations_no_better_than_twice_cha
     assert not told(fallen(0.5), 0.1, 0.3, 0.1)
 
 
+@pytest.mark.parametrize(("classes", "learnt", "not_yet"), [(2, 1.0, 0.7), (3, 0.7, 0.6), (100, 0.03, 0.01)])
+def test_with_few_or_many_classes_all_labelled_images_right_is_something_learnt(
+    classes: int, learnt: float, not_yet: float
+) -> None:
+    for right, expected in ((learnt, False), (not_yet, True)):
+        curves = {"step": np.linspace(1, 100, 16), "classes": np.array(classes), "train/loss_x": fallen(0.5)}
+        curves |= {"evals/step": np.array([30, 60, 100]), "evals/eval/train/accuracy": np.full(3, right)}
+        assert bool(moment(curves, "fixmatch", 100, 100)) == expected
+
+
 def test_nothing_learnt_is_said_after_16_points_30_steps_and_a_fifth_of_the_run() -> None:
     assert told(fallen(0.0, 16)) and not told(fallen(0.0, 15))
     assert told(fallen(0.0), last=30) and not told(fallen(0.0), last=29)

@@ -61,6 +61,7 @@ COLUMNS = (
     Column("note", "Note", "text", lambda r: r.note.lower() or None, lambda r: text.shorten(" ".join(r.note.split()), 90)),
 )  # fmt: skip
 NEWEST = "-created"
+FEW = 10  # chosen runs at most that are brought into sight
 SORTS = frozenset(column.name for column in COLUMNS) | {f"-{column.name}" for column in COLUMNS}
 
 
@@ -93,6 +94,15 @@ def ordered(runs: Sequence[Run], sort: str) -> list[Run]:
     known = [run for run in runs if values[run.id] is not None]
     known.sort(key=lambda run: values[run.id], reverse=name.startswith("-"))  # type: ignore[arg-type,return-value]
     return known + [run for run in runs if values[run.id] is None]
+
+
+def in_sight(runs: Sequence[Run], chosen: Sequence[str], most: int) -> list[Run]:
+    """Return the runs with a few chosen ones that lie beyond the first `most` as the last of those: an old run, imported, is seen."""
+    far = [run for run in runs[most:] if run.id in chosen] if len(chosen) <= FEW else []
+    if not far:
+        return list(runs)
+    near = [*runs[:most], *(run for run in runs[most:] if run.id not in chosen)]
+    return [*near[: most - len(far)], *far, *near[most - len(far) :]]
 
 
 def shown_columns(runs: Sequence[Run]) -> list[Column]:

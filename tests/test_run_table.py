@@ -26,6 +26,19 @@ def ids(runs: list[Run]) -> list[str]:
     return [one.id for one in runs]
 
 
+def test_a_few_chosen_runs_are_drawn_wherever_they_stand(run: Run) -> None:
+    runs = [dataclasses.replace(run, id=str(place)) for place in range(30)]
+    assert ids(run_table.in_sight(runs, ["25", "2"], 4)) == [
+        "0",
+        "1",
+        "2",
+        "25",
+        *(str(k) for k in range(3, 30) if k != 25),
+    ]
+    for chosen in ([], ["3"], ["gone"], ids(runs)):
+        assert ids(run_table.in_sight(runs, chosen, 4)) == ids(runs), "nothing moves"
+
+
 @pytest.mark.parametrize(
     "words", ["", "fixmatch", "FIX match", "digits", "exam", "second lesson", "c0ffee", "smoke exam lesson"]
 )

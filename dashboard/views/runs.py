@@ -69,7 +69,7 @@ def table(wanted: Filter, before: tuple[Any, ...]) -> None:
     by_id = {run.id: run for run in found}
     slots = selection.slots([by_id[run] for run in ids if run in by_id])
     live_table(
-        shown, run_table.shown_columns(found), key=selection.TABLE, sort=selection.sort(), selected=ids,
+        run_table.in_sight(shown, ids, most), run_table.shown_columns(found), key=selection.TABLE, sort=selection.sort(), selected=ids,
         session=selection.session(), heard=selection.heard(),
         marks={run: run_mark(by_id[run].method, slot) for run, slot in slots.items()} if len(slots) > 1 else {},
         alt=text.RUNS_ALT, nothing=text.RUNS_NONE_FIT, most=most, more=text.runs_more(most, len(shown)), on_change=selection.take_in,

@@ -11,7 +11,7 @@ import pytest
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from dashboard import pulse, queries, text
+from dashboard import pulse, queries, settings_form, text
 from sslcore import events as ev
 from sslcore import presets
 from sslcore.config import METHOD_NAMES
@@ -241,6 +241,21 @@ def test_a_double_click_starts_one_run(store: Store) -> None:
     at.number_input(key="seed").set_value(1).run()
     at.button(key="start").click().run()
     assert len(store.runs()) == 2
+
+
+def test_a_press_of_start_is_kept_when_the_page_does_not_get_that_far(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a file is edited: the page is drawn anew, and the button's own value is gone by then."""
+    at = page()
+    with monkeypatch.context() as patch:
+        patch.setattr(settings_form, "settings_form", lambda: 1 / 0)
+        at.button(key="start").click().run()
+    assert at.exception and not store.runs()
+    at.run()
+    assert not at.exception and len(store.runs()) == 1
+    at.run()
+    assert len(store.runs()) == 1
 
 
 def test_a_setting_that_can_not_be_is_one_sentence_and_nothing_is_lost(store: Store, tmp_path: Path) -> None:

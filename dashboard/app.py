@@ -65,6 +65,4 @@ try:
 except StoreError as problem:  # damaged, or full, since it was opened
     st.error(text.escape(str(problem)), icon=":material/error:")
 keyboard()
-if not st.session_state.get("warm"):
-    engine.warm_up(augmenting.warm_up)  # last, once a tab: the page is painted before torch is imported
-    st.session_state["warm"] = True
+engine.warm_up(augmenting.warm_up)  # last: the page is painted before torch is imported

@@ -41,10 +41,8 @@ def controls(plan: Plan | None, races: dict[str, list[ev.Run]]) -> str:
                 "Labels", list(plan.labels), format_func="{:,}".format, key="race_labels", bind=BIND, width=120
             )
             seed = st.selectbox("Seed", list(plan.seeds), key="race_seed", bind=BIND, width=100)
-            pressed = st.button(
-                "Start the race", type="primary", icon=":material/flag:", key="race_start", help=words.RACE_START_HELP
-            )
-            if pressed and not widgets.again("race_start"):
+            begin = widgets.pressed("Start the race", "race_start", icon=":material/flag:", help=words.RACE_START_HELP)
+            if begin and not widgets.again("race_start"):
                 _start(plan, labels, seed)
         shown = st.query_params.get("race", "")
         shown = shown if shown in races else next(iter(races), "")

@@ -123,6 +123,20 @@ def first_accuracy(run: Run) -> str:
     return text.FIRST_ACCURACY.format(text.number(queries.first_evaluation(run))) if to_come(run) else ""
 
 
+def pressed(label: str, key: str, *, icon: str, help: str, disabled: bool = False) -> bool:
+    """Draw a button that begins something, and say whether it was pressed.
+
+    The press is kept until it is asked for: a button's own value is lost when the page is drawn anew before it gets that far.
+    """
+    place = f"{key}_pressed"
+
+    def keep() -> None:
+        st.session_state[place] = True
+
+    st.button(label, type="primary", icon=icon, key=key, disabled=disabled, help=help, on_click=keep)
+    return bool(st.session_state.pop(place, False)) and not disabled
+
+
 def again(key: str, seconds: float = 0.3) -> bool:
     """Say whether a press of a button is one that has just been answered.
 

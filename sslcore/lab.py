@@ -43,7 +43,7 @@ class Lab:
         self._wake, self._leave_now = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self.trouble = ""  # one sentence while the store can't be written and so can't tell it itself
-        self._lock = threading.Lock()
+        self._lock, self._warm = threading.Lock(), False
         store.reconcile()
         atexit.register(self.close)
 
@@ -158,12 +158,19 @@ class Lab:
     # -- the thread ----------------------------------------------------------------------------------------------------
 
     def warm_up(self, then: Callable[[], object]) -> None:
-        """Import the engine in a background thread, so that the first start is quick, and then do what else is slow at first."""
+        """Import the engine in a background thread, so that the first start is quick, and then do what else is slow at first.
+
+        Once a process, however often it is asked for: on a CPU each time would be taken from the run that trains.
+        """
 
         def work() -> None:
             _import_engine()
             then()
 
+        with self._lock:
+            if self._warm:
+                return
+            self._warm = True
         threading.Thread(target=work, daemon=True, name="ssl-warm-up").start()
 
     def _work(self) -> None:

@@ -216,6 +216,15 @@ def test_what_is_slow_at_first_is_made_ready_after_the_engine(lab: Lab, monkeypa
     assert done == ["engine", "page"]
 
 
+def test_the_engine_is_made_ready_once_however_many_tabs_ask(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr("sslcore.lab._import_engine", lambda: done.append("engine"))
+    for tab in ("first", "second", "third"):
+        lab.warm_up(lambda tab=tab: done.append(tab))
+    until(lambda: "first" in done and not [t for t in threading.enumerate() if t.name == "ssl-warm-up"])
+    assert done == ["engine", "first"]
+
+
 def test_one_at_a_time_the_others_queue(lab: Lab) -> None:
     first, second = lab.start(config(**LONG)), lab.start(config())
     until(lambda: lab.store.run(first).step > 3)

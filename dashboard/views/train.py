@@ -63,19 +63,12 @@ def command(name: str, run: Run) -> None:
         widgets.attempt(lambda: begun(run.id))
 
 
-def keep_press() -> None:
-    """Keep that Start was pressed: the button's own value is lost when the page is drawn anew before it gets that far."""
-    st.session_state["start_asked"] = True
-
-
 def toolbar(choice: Choice, run: Run | None) -> Run | None:
     """Draw the buttons and return the run to show: Start changes it."""
     with st.container(horizontal=True, gap="xsmall", width="content", key="toolbar"):
-        st.button(
-            "Start", type="primary", icon=":material/play_arrow:", key="start", disabled=choice.config is None, help=text.START_HELP,
-            on_click=keep_press,
-        )  # fmt: skip
-        if st.session_state.pop("start_asked", False) and choice.config is not None:
+        if widgets.pressed(
+            "Start", "start", icon=":material/play_arrow:", help=text.START_HELP, disabled=choice.config is None
+        ):
             run = start(choice)
         can = queries.possible(run)
         second = "resume" if "resume" in can else "pause"

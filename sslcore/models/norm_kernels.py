@@ -94,7 +94,7 @@ def run_forward(
     made = _made(x.dtype, x.device.index)
     assert made is not None
     pixels, groups, blocks = _shape(x)
-    total, y, mean, scale = _like(x, also, weight)
+    total, y, mean, scale = _like_forward(x, also, weight)
     partial = torch.empty(blocks, 2 * x.shape[1], device=x.device)
     found = (
         pixels, groups, partial, _count(x.device), mean, scale, running_mean, running_var, int(track), momentum, eps,
@@ -110,10 +110,6 @@ def run_forward(
 
 @run_forward.register_fake
 def _like_forward(x: Tensor, also: Tensor | None, weight: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return _like(x, also, weight)
-
-
-def _like(x: Tensor, also: Tensor | None, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     total = x.new_empty(0) if also is None else torch.empty_like(x)
     return total, torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
 

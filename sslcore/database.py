@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sslcore.schema import SCHEMA, SCHEMA_VERSION
 
@@ -126,3 +127,20 @@ class Database:
                 f"{file} is damaged ({error}); nothing was changed: restore a copy of it, or move it away to start with no runs"
             )
         return StoreError(f"the run folder {self.root} can't be used: {error}")
+
+
+def write_run(
+    db: sqlite3.Connection,
+    run_id: str,
+    values: Mapping[str, Any],
+    only_from: Sequence[str] = (),
+    only_of: Mapping[str, Any] | None = None,
+) -> bool:
+    """Write columns of a run, dicts as JSON, if it is in one of these states and these other columns hold; return whether it was."""
+    cells = [json.dumps(value) if isinstance(value, dict) else value for value in values.values()]
+    theirs = only_of or {}
+    where = ["id = ?", *(f"{key} = ?" for key in theirs)]
+    if only_from:
+        where.append(f"state IN ({', '.join('?' * len(only_from))})")
+    changed = f"UPDATE runs SET {', '.join(f'{key} = ?' for key in values)} WHERE {' AND '.join(where)}"
+    return bool(db.execute(changed, (*cells, run_id, *theirs.values(), *only_from)).rowcount)

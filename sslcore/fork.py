@@ -19,7 +19,8 @@ from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore import keyframes
 from sslcore.config import ConfigError, RunConfig
-from sslcore.store import Store, StoreError, owner
+from sslcore.process import owner
+from sslcore.store import Store, StoreError
 
 # What a checkpoint's tensors belong to: the images and their split, the shape of the net, the generators' seed and
 # device, the method's and the optimizer's own state.

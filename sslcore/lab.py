@@ -23,8 +23,8 @@ from sslcore import events as ev
 from sslcore import fork
 from sslcore.config import ConfigError, RunConfig
 from sslcore.naming import checked_name
-from sslcore.process import HOST, alive
-from sslcore.store import Store, StoreError, default_root, owner
+from sslcore.process import HOST, alive, owner
+from sslcore.store import Store, StoreError, default_root
 
 if TYPE_CHECKING:
     from sslcore.session import Stay

@@ -7,6 +7,7 @@ import socket
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 HOST = socket.gethostname()
 
@@ -43,3 +44,8 @@ def alive(pid: int, mark: str) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def owner() -> dict[str, Any]:
+    """Return the columns that make this process a run's owner."""
+    return {"host": HOST, "pid": os.getpid(), "process": process_mark(os.getpid())}

@@ -16,8 +16,9 @@ import torch
 from sslcore import events as ev
 from sslcore import presets
 from sslcore.config import METHOD_NAMES
+from sslcore.process import owner
 from sslcore.session import Stay
-from sslcore.store import Store, owner
+from sslcore.store import Store
 from sslcore.transfer import export_run
 
 Members = dict[str, bytes]

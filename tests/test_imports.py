@@ -17,6 +17,8 @@ TORCH_FREE = (
     "tensorboard",
     "events",
     "store",
+    "store_messages",
+    "store_points",
     "database",
     "files",
     "schema",

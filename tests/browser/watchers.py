@@ -27,7 +27,8 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from sslcore import events as ev
 from sslcore import presets
-from sslcore.store import Store, owner
+from sslcore.process import owner
+from sslcore.store import Store
 from tests.browser.serving import UNWATCHED, Server, serving
 from tests.fill_store import fill
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +13,7 @@ from sslcore import config as cfg
 from sslcore import events as ev
 from sslcore import sweep
 from sslcore.lab import Lab
+from sslcore.naming import clean_name
 from sslcore.store import StoreError
 from sslcore.sweep import Cell
 
@@ -29,6 +32,17 @@ def result(run: ev.Run) -> dict[str, Any]:
         "best_val_accuracy": summary.get("best_val_accuracy"), "weights_sha256": summary.get("weights_sha256"),
         "device": summary.get("device"), "threads": summary.get("threads"), "preset": run.preset, "changed": run.changed,
     }  # fmt: skip
+
+
+def put(value: Any, args: argparse.Namespace, text: str) -> None:
+    """Print a command's result: with --json the value and nothing else, else the text."""
+    print(json.dumps(value) if args.json else text)
+
+
+def bad_usage(message: str) -> int:
+    """Tell in one line what was asked for in vain; return the exit status."""
+    print("error: " + clean_name(message), file=sys.stderr)
+    return 2
 
 
 def percent(value: float | None) -> str:

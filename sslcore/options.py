@@ -11,6 +11,7 @@ from sslcore import config as cfg
 from sslcore import presets, sweep
 from sslcore.config import ConfigError, RunConfig
 from sslcore.naming import clean_name
+from sslcore.store import Store, default_root
 
 LONGEST = 600  # characters of a complaint
 
@@ -152,6 +153,11 @@ def parser() -> argparse.ArgumentParser:
     data = command("data", "list the data sources, or load one and describe it")
     data.add_argument("source", nargs="?", metavar="NAME", help=", ".join(cfg.DATA_SOURCES) + ", or a .zip of images")
     return top
+
+
+def asked_store(args: argparse.Namespace) -> Store:
+    """Return the store that --root names, or the default one."""
+    return Store(args.root or default_root())
 
 
 def number(name: str, text: str, low: float, high: float, whole: bool = False) -> float:

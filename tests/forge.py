@@ -1,4 +1,4 @@
-"""Exports for tests: small real runs, and files forged from theirs with a table of members that is right."""
+"""Exports for tests: small real runs, files forged from theirs with a table of members that is right, and a root to take them in."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from sslcore import events as ev
 from sslcore import presets
+from sslcore.archive import Limits, TransferError
 from sslcore.config import METHOD_NAMES
 from sslcore.process import owner
 from sslcore.session import Stay
 from sslcore.store import Store
-from sslcore.transfer import export_run
+from sslcore.transfer import export_run, import_run
 
 Members = dict[str, bytes]
 
@@ -80,3 +82,37 @@ def contents(store: Store) -> tuple[dict[str, str], list[str]]:
     }
     with sqlite3.connect(store.root / "lab.db") as db:
         return files, list(db.iterdump())
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, dict[str, str], Path]:
+    return exports(tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("exports"))
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Store:
+    return Store(tmp_path / "other")
+
+
+@pytest.fixture
+def target(lab: Any, other: Store) -> Store:
+    """A root that holds a run already, so that "nothing changed" says something."""
+    import_run(other, lab[2] / "supervised.zip")
+    return other
+
+
+@pytest.fixture
+def valid(lab: Any) -> Members:
+    return read(lab[2] / "flexmatch.zip")
+
+
+def refused(store: Store, source: Any, *words: str, limits: Limits | None = None) -> None:
+    """The import says one sentence with these words, and nothing has changed on the disk or in the database."""
+    before = contents(store)
+    with pytest.raises(TransferError) as told:
+        import_run(store, source, limits)
+    sentence = str(told.value)
+    assert "\n" not in sentence and len(sentence) < 600, sentence
+    for word in words:
+        assert word in sentence, sentence
+    assert contents(store) == before

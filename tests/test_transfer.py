@@ -23,18 +23,10 @@ from sslcore.session import evaluate_run
 from sslcore.store import Store
 from sslcore.transfer import export_run, import_run
 from tests.fill_store import fill
-from tests.forge import exports, go_on, read, saved, train, write
+from tests.forge import go_on, read, saved, train, write
+from tests.forge import lab as lab
+from tests.forge import other as other
 from tests.test_trainer import assert_same
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, dict[str, str], Path]:
-    return exports(tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("exports"))
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Store:
-    return Store(tmp_path / "other")
 
 
 def rows(store: Store, run_id: str) -> list[Any]:

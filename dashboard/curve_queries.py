@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from dashboard import queries
+from dashboard import text_curves as words
 from sslcore import config as cfg
 from sslcore import curve, sweep, sweep_plans
 from sslcore import events as ev
@@ -101,21 +102,26 @@ def look(plan: Plan, runs: Sequence[ev.Run]) -> Look:
     return Look(plan, grid, found, curve.points(grid, found), sweep.outdated(grid, runs))
 
 
-def seconds_left(now: Look, runs: Sequence[ev.Run], measured: Mapping[str, float]) -> tuple[float | None, bool]:
-    """Seconds of training that are left, and whether some of it is reckoned from runs of another kind; None if some isn't known.
+def seconds_left(now: Look, runs: Sequence[ev.Run], measured: Mapping[str, float]) -> tuple[float | None, str]:
+    """Seconds of training that are left, None if some isn't known, and what to say of them: what was reckoned, or left out.
 
     `measured`: what `cost.measure` found; a real run's speed comes before it.
     """
-    known = {**measured, **sweep.speeds(runs)}
-    reckoned = False
+    ran = sweep.speeds(runs)
+    known = {**measured, **ran}
+    notes: set[str] = set()
     for cell in now.grid:
-        if sweep.steps_left(cell, now.found.get(cell.key)) and cell.kind not in known:
+        if not sweep.steps_left(cell, now.found.get(cell.key)):
+            continue
+        if cell.kind not in known:
             estimate = queries.estimate(list(runs), cell.config)
             if estimate is None:
-                return None, False
+                return None, ""
             known[cell.kind] = estimate[0] / cell.config.train.steps
-            reckoned = True
-    return sweep.seconds_left(now.grid, now.found, known), reckoned
+            notes.add(words.RECKONED)
+        elif cell.config.train.compile and cell.kind in measured and cell.kind not in ran:
+            notes.add(words.UNCOMPILED)
+    return sweep.seconds_left(now.grid, now.found, known), ", ".join(sorted(notes))
 
 
 def kept() -> list[Plan]:

@@ -35,7 +35,9 @@ PAUSE_HELP = "Each run that is training saves a checkpoint; waiting runs leave t
 AGAIN_HELP = "Train the failed runs again, from the start."
 MEASURE_HELP = "Take a few real steps of each method now and estimate from them. It takes some seconds."
 UNKNOWN = "How long they take isn't known yet: nothing like them has been trained on this machine."
+MEASURE_PLAIN = "The net is not compiled for it: that alone would take half a minute."
 RECKONED = "partly scaled from other runs by images per step"
+UNCOMPILED = "timed uncompiled: compiling, half a minute or so for each run, comes on top"
 ELSEWHERE = "Some of these runs are trained by another process (the command line): when one is paused here, that process goes on to its next run."
 
 CURVE_WAIT = "Points appear as runs end"

@@ -19,7 +19,6 @@ from sslcore.augment.pillow_twin import pillow_normalize, pillow_strong, pillow_
 from sslcore.augment.views import normalize, strong_view, weak_view
 from sslcore.config import METHOD_NAMES, AugmentConfig, RunConfig
 from sslcore.data.image_set import ImageSet
-from sslcore.graph import EAGER
 from sslcore.trainer import Trainer, choose_device, device_name, prepare_thread
 
 PRESET_OF_NET = {"lesson": "digits-lesson", "wrn": "cifar10-tutorial"}
@@ -89,8 +88,8 @@ def _time_method(net: str, method: str, device: torch.device, steps: int, second
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     together = trainer.stream.round
-    warm = EAGER + 1 if device.type == "cuda" else 3 if net == "lesson" else 1  # on a GPU until a step is captured
-    times = [each / together for each in _timed(trainer.train_round, device, -(-steps // together), seconds, warm)]
+    trainer.warm_up()
+    times = [each / together for each in _timed(trainer.train_round, device, -(-steps // together), seconds, warm=0)]
     median = statistics.median(times)
     row = {
         "net": net, "method": method, "images_per_step": trainer.images_per_step, "seconds_per_step": median, "fastest": min(times),

@@ -81,8 +81,7 @@ class Bench:
     def steps(self, trainer: Trainer) -> float:
         """Return the seconds of a step once it is captured."""
         with trainer.at_work(join=False):
-            for _ in range(8):
-                trainer.train_step()
+            trainer.warm_up()
             return self.timed(trainer.train_step)
 
 

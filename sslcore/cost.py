@@ -1,4 +1,7 @@
-"""What a sweep will cost where nothing like it has been trained yet: a few real steps of each method, timed in the calling thread."""
+"""What a sweep will cost where nothing like it has been trained yet: a few real steps of each method, timed in the calling thread.
+
+They are never compiled: that would take longer than the answer may.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ from collections.abc import Sequence
 
 import torch
 
+from sslcore import config as cfg
 from sslcore import data
 from sslcore.evaluate import evaluate
-from sslcore.graph import EAGER
 from sslcore.sweep import Cell
-from sslcore.trainer import Trainer, choose_device, prepare_thread
+from sslcore.trainer import Trainer, check_device, choose_device, prepare_thread
 
 STEPS = 5  # timed at least, after those that warm up: whole rounds of them
 SECONDS = 4.0  # for each method at most, but never under one round
@@ -32,9 +35,11 @@ def _step(cell: Cell) -> float:
     before = torch.get_num_threads()
     prepare_thread(train.threads)
     try:
-        trainer = Trainer(cell.config, data.load(cell.config.data, None), choose_device(train.device))
-        for _ in range(EAGER + 1 if trainer.gpu else 1):  # on a GPU until a step is captured
-            trainer.train_round()
+        device = choose_device(train.device)
+        check_device(cell.config, device)  # whether it could be compiled, too
+        config = cfg.replace(cell.config, {"train.compile": False})
+        trainer = Trainer(config, data.load(config.data, None), device)
+        trainer.warm_up()
         began, steps = _now(trainer), 0
         while steps < STEPS and (steps == 0 or _now(trainer) - began < SECONDS):
             steps += trainer.train_round()

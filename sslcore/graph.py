@@ -27,7 +27,8 @@ DRAWN = ("augment", "mixup")  # the generators that a step draws from
 Taken = tuple[StepOutput, torch.Tensor]
 Result = TypeVar("Result")
 
-capturing = threading.Lock()  # no one may wait for the whole device, or give memory back, while a step is captured
+# No one may wait for the whole device, as compiling does, or give memory back, while another thread captures a step.
+capturing = threading.Lock()
 
 
 class GpuSteps:
@@ -36,8 +37,9 @@ class GpuSteps:
     It doesn't hold the run, which holds it: a cycle would keep the memory of one that has left.
     """
 
-    def __init__(self, generators: Generators, graph: str, device: torch.device) -> None:
+    def __init__(self, generators: Generators, graph: str, device: torch.device, compiles: bool = False) -> None:
         self.generators, self.wanted = generators, graph
+        self.compiles = compiles  # in the first step
         self.stream = torch.cuda.Stream(device)
         self.graph: torch.cuda.CUDAGraph | None = None
         self.taken: Taken | None = None  # where the graph leaves its results
@@ -70,7 +72,9 @@ class GpuSteps:
             self._capture(step)
         if self.graph is None:
             self.eager = max(0, self.eager - 1)
-            taken = step()
+            with capturing if self.compiles else contextlib.nullcontext():
+                taken = step()
+            self.compiles = False
         else:
             assert self.taken is not None
             self.graph.replay()

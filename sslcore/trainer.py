@@ -17,12 +17,12 @@ from sslcore import config as cfg
 from sslcore import methods, models
 from sslcore.batches import BatchStream
 from sslcore.clock import Number, live_numbers, live_words
-from sslcore.config import ConfigError, RunConfig
+from sslcore.config import ConfigError, RunConfig, TrainConfig
 from sslcore.data import picks
 from sslcore.data.image_set import ImageSet
 from sslcore.data.splits import Split, make_split
 from sslcore.ema import Ema
-from sslcore.graph import GpuSteps
+from sslcore.graph import EAGER, GpuSteps
 from sslcore.memory import keep_freed_memory
 from sslcore.meter import Meter
 from sslcore.methods.base import StepOutput
@@ -64,7 +64,7 @@ class Trainer:
             self.optim = live_numbers(config.optim, device)
             self.method.config = live_numbers(config.method, device)
         self.step = 0
-        self.gpu = prepare_gpu(self.generators, config.train.graph, device) if device.type == "cuda" else None
+        self.gpu = prepare_gpu(self.generators, config.train, device) if device.type == "cuda" else None
         self.now: Number = (
             torch.zeros((), dtype=torch.int64, device=device) if self.graph_safe else 0
         )  # the same, for formulas
@@ -87,6 +87,11 @@ class Trainer:
         for _ in range(self.stream.round):
             self.train_step()
         return self.stream.round
+
+    def warm_up(self) -> None:
+        """Take the first rounds, which take longer than those to come, on a GPU until a step is captured: before a timing."""
+        for _ in range(EAGER + 1 if self.gpu else 1):
+            self.train_round()
 
     def one_step(self) -> tuple[StepOutput, torch.Tensor]:
         """One step of training. Nothing in here waits for the device or has a shape that depends on the data, so it can be a CUDA graph."""
@@ -249,12 +254,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def prepare_gpu(generators: Generators, graph: str, device: torch.device) -> GpuSteps:
+def prepare_gpu(generators: Generators, train: TrainConfig, device: torch.device) -> GpuSteps:
     """Set the GPU up for training, and return what takes a run's steps there."""
     torch.backends.cuda.matmul.allow_tf32 = False  # fp32 is the reference, to all its digits
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = not torch.backends.cudnn.deterministic
-    return GpuSteps(generators, graph, device)
+    return GpuSteps(generators, train.graph, device, train.compile)
 
 
 def prepare_thread(threads: int) -> int:

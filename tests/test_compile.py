@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,15 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch._dynamo.exc import TorchDynamoException
 
-from dashboard import text
-from sslcore import console, data, precision, presets
+from dashboard import curve_queries, text, text_curves
+from sslcore import console, cost, data, precision, presets, sweep
 from sslcore import events as ev
 from sslcore.__main__ import main
 from sslcore.config import METHOD_NAMES, ConfigError
 from sslcore.lab import Lab
 from sslcore.session import evaluate_run
 from sslcore.store import Store
+from sslcore.sweep import Plan
 from sslcore.trainer import Trainer
 from tests.fill_store import fill
 from tests.pages import APP
@@ -91,6 +93,23 @@ def test_the_page_says_that_it_compiles_and_what_it_took(store: Store) -> None:
     assert text.COMPILING in captions()
     store.update(run_id, summary=store.run(run_id).summary | {"compile_seconds": 26.1})
     assert text.COMPILED.format("26 s") in captions() and text.COMPILING not in captions()
+
+
+def test_a_sweeps_cost_is_timed_without_compiling(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take longer than an answer may, and on a GPU wait for the whole device while a run is captured."""
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("it is compiled"))
+    plan = Plan("smoke", ("fixmatch",), (10,), (0,), {"train.compile": True})
+    measured = cost.measure(sweep.cells(plan))
+    now = curve_queries.look(plan, [])
+    assert curve_queries.seconds_left(now, [], measured) == (30 * measured[now.grid[0].kind], text_curves.UNCOMPILED)
+    fill(store, ev.FINISHED, config=now.grid[0].config)  # its steps count now, compiled as they were
+    other = curve_queries.look(dataclasses.replace(plan, labels=(20,)), [])
+    assert curve_queries.seconds_left(other, store.runs(), measured)[1] == ""
+    plain = curve_queries.look(dataclasses.replace(plan, settings={}), [])
+    assert curve_queries.seconds_left(plain, [], {plain.grid[0].kind: 1.0}) == (30.0, "")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ConfigError, match="needs a compiler"):  # as a run of it would say
+        cost.measure(sweep.cells(plan))
 
 
 @pytest.mark.slow

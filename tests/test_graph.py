@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import threading
 import weakref
@@ -13,11 +14,11 @@ from typing import Any
 import pytest
 import torch
 
-from sslcore import data, lab, presets, session
+from sslcore import data, graph, lab, presets, session
 from sslcore.graph import EAGER, GpuSteps
 from sslcore.lab import Lab
 from sslcore.store import Store
-from sslcore.trainer import Trainer
+from sslcore.trainer import Trainer, prepare_gpu
 
 CPU = torch.device("cpu")
 
@@ -58,10 +59,10 @@ def config(**settings: Any):  # type: ignore[no-untyped-def]
     return presets.build("smoke", "fixmatch", {"train.threads": "1", **settings})
 
 
-def on_a_played_gpu(graph: str = "off") -> Trainer:
-    made = config()
+def on_a_played_gpu(graph: str = "off", **settings: Any) -> Trainer:
+    made = config(**settings)
     trainer = Trainer(made, data.load(made.data), CPU, graph_safe=True)
-    trainer.gpu = GpuSteps(trainer.generators, graph, CPU)
+    trainer.gpu = prepare_gpu(trainer.generators, dataclasses.replace(made.train, graph=graph), CPU)
     return trainer
 
 
@@ -140,6 +141,28 @@ def test_memory_is_found_again_after_a_capture_that_was_refused(
     with pytest.raises(ValueError, match="can't be captured"):
         steps.capture(Graph(), refused)  # type: ignore[arg-type]
     assert ended == [(1, (0, 7))]
+
+
+@pytest.mark.parametrize("compiles", [False, True])
+def test_no_other_thread_captures_while_a_run_compiles(monkeypatch: pytest.MonkeyPatch, compiles: bool) -> None:
+    """It does so in its first step, and waits for the whole device; afterwards a page may time its steps again."""
+    monkeypatch.setattr(torch, "compile", lambda features, dynamic: features)
+    trainer = on_a_played_gpu(**{"train.compile": compiles})
+    step, locked = trainer.one_step, []
+
+    def noted() -> Any:
+        locked.append(graph.capturing.locked())
+        return step()
+
+    trainer.one_step = noted  # type: ignore[method-assign]
+    for _ in range(3):
+        trainer.train_step()
+    assert locked == [compiles, False, False]
+    trainer = on_a_played_gpu(**{"train.compile": True})
+    trainer.one_step = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    with pytest.raises(ZeroDivisionError):
+        trainer.train_step()
+    assert not graph.capturing.locked()
 
 
 def test_a_step_that_can_not_be_captured_is_taken_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:

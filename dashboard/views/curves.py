@@ -84,19 +84,19 @@ def costs(now: Look) -> None:
     """What is left to be trained, in runs and minutes."""
     runs = queries.store().runs()
     measured: dict[str, float] = st.session_state.get("measured", {})
-    left, reckoned = curve_queries.seconds_left(now, runs, measured)
+    left, note = curve_queries.seconds_left(now, runs, measured)
     config = now.grid[0].config
     share = f" That is {published.budget(config)}." if published.budget(config) else ""
     open_runs = now.to_go + now.waiting + now.working
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        told = words.runs_and_minutes(open_runs, left, words.RECKONED if reckoned else "")
+        told = words.runs_and_minutes(open_runs, left, note)
         st.markdown(f"{told} {config.train.steps:,} steps each.{share}", width="content")
         if left is None and open_runs:
             st.button(
                 "Measure a few steps",
                 key="measure",
                 icon=":material/speed:",
-                help=words.MEASURE_HELP,
+                help=words.MEASURE_HELP + f" {words.MEASURE_PLAIN}" * config.train.compile,
                 on_click=measure,
                 args=(now,),
             )

@@ -380,7 +380,7 @@ def estimate(found: list[ev.Run], config: RunConfig) -> tuple[float, str] | None
 
 
 def images_per_step(config: RunConfig) -> int:
-    """Views that pass the network in one step, as `Trainer.images_per_step`: known here without torch."""
+    """Views that a step makes, as `Trainer.images_per_step`: known here without torch."""
     method = config.method
     views = {"mixmatch": getattr(method, "views", 0), "fixmatch": 2, "flexmatch": 2}.get(method.name, 0)
     return config.train.batch * (1 + views * getattr(method, "mu", 0))

@@ -161,7 +161,7 @@ class BatchStream:
         return self.before[self.used] if self.used < len(self.rows) else self._state()
 
     def load_state_dict(self, orders: dict[str, Tensor]) -> None:
-        """Go on from `state_dict`; the generators must have been loaded."""
+        """Go on from the orders of `state_dict`; the generators must have been loaded."""
         self.order_x.queue = orders["order_x"].to(self.order_x.queue.device)
         if self.order_u:
             self.order_u.queue = orders["order_u"].to(self.order_u.queue.device)

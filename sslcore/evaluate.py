@@ -24,9 +24,7 @@ class Evaluation:
     accuracy: float
     top5: float | None  # only above five classes
     recall: Tensor  # (C,) share of each class's images that is found, on the CPU; NaN for a class without images here
-    balanced_accuracy: (
-        float  # mean recall of the classes that have images: a rare class counts as much as a frequent one
-    )
+    balanced_accuracy: float  # mean recall of the classes that have images: a rare one counts as much as a frequent one
 
     def metrics(self, part: str, suffix: str = "") -> dict[str, float]:
         """Return the store's metrics of a part: "eval/test/accuracy", and with suffix "/raw" those of the raw model."""

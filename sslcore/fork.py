@@ -62,10 +62,7 @@ def create(store: Store, run_id: str, step: int | None, changes: Mapping[str, An
     parent = store.run(run_id)
     path = _source(store, parent, step, changes)
     state = checkpoint.load(path)
-    at, before = (
-        state["step"],
-        cfg.from_dict(state["config"]),
-    )  # `last.pt` may have moved on meanwhile: its own word counts
+    at, before = state["step"], cfg.from_dict(state["config"])  # its own: `last.pt` may have moved on meanwhile
     config = changed(before, changes)
     if config.train.steps <= at:
         raise ConfigError(f"train.steps must be above {at:,}, the step of the fork, got {config.train.steps:,}")

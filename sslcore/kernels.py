@@ -77,9 +77,8 @@ def built(source: str, names: tuple[str, ...], device: int) -> dict[str, Kernel]
 def _build(source: str, names: tuple[str, ...], device: int) -> dict[str, Kernel]:
     code = compiled(source, "sm_{}{}".format(*torch.cuda.get_device_capability(device)))
     driver = _library("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    torch.zeros(
-        1, device=torch.device("cuda", device)
-    )  # the driver loads into the context of this thread, so there must be one
+    # The driver loads into the context of this thread, so there must be one.
+    torch.zeros(1, device=torch.device("cuda", device))
     module = ctypes.c_void_p()
     if told := driver.cuModuleLoadData(ctypes.byref(module), code):
         raise KernelError(f"a kernel could not be loaded: CUDA error {told}")

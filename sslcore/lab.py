@@ -142,16 +142,13 @@ class Lab:
             self.store.post(run.id, "set", values)
         return values
 
-    def fork(
-        self, run_id: str, step: int | None = None, changes: Mapping[str, Any] | None = None, steps: int | None = None
-    ) -> str:
+    def fork(self, run_id: str, step: int | None = None, changes: Mapping[str, Any] | None = None) -> str:
         """Queue a new run that goes on from a checkpoint of another one with changed settings; return its id.
 
-        `step`: one that has a checkpoint; None: the last that leaves steps to go. `steps`: the fork's `train.steps`.
+        `step`: one that has a checkpoint; None: the last that leaves steps to go, of which `train.steps` may give more.
         ConfigError names what can't change and which checkpoints there are.
         """
-        changes = dict(changes or {}) | ({} if steps is None else {"train.steps": steps})
-        made = fork.create(self.store, run_id, step, changes)
+        made = fork.create(self.store, run_id, step, changes or {})
         self._work()
         return made
 

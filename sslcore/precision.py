@@ -21,7 +21,7 @@ OF_DEVICE = {"cpu": ("fp32", "bf16"), "cuda": ("bf16", "fp32", "fp16"), "mps": (
 # What torch.compile calls: the variable that names it, else the first of these that is there. C for a GPU, C++ otherwise.
 COMPILERS = {"cuda": ("CC", "gcc", "clang", "cc", "cl"), "cpu": ("CXX", "g++", "clang++", "c++", "cl")}
 # Nets compiled side by side in one process, a race's or a sweep's: beyond it torch would no longer compile, and not say so.
-SHAPES = 256
+MOST_NETS = 256
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
@@ -80,7 +80,7 @@ def _compiled(features: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor
     from torch._dynamo import config as dynamo
     from torch._dynamo.exc import TorchDynamoException
 
-    dynamo.recompile_limit = dynamo.accumulated_recompile_limit = SHAPES
+    dynamo.recompile_limit = dynamo.accumulated_recompile_limit = MOST_NETS
     made = torch.compile(features, dynamic=False)
 
     def call(x: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """What a model thinks of a fixed set of images: the content of a keyframe.
 
-The probe is 64 images of the unlabelled pool (of the labelled images where none is left) and 64 test images, with views drawn once, so that from keyframe to
-keyframe only the model changes. The raw model is asked, as for pseudo-labels, but in evaluation mode: a probe image's
-answer must not depend on the others in its batch.
+The probe is 64 images of the unlabelled pool (of the labelled images where none is left) and 64 test images, with views
+drawn once, so that from keyframe to keyframe only the model changes. The raw model is asked, as for pseudo-labels, but in
+evaluation mode: a probe image's answer must not depend on the others in its batch.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ class Probe:
         generator = generators["probe"]
         device = generator.device
         pool = (split.unlabeled if len(split.unlabeled) else split.labeled).to(device)  # with every label known, these
-        chosen = torch.randperm(len(pool), generator=generator, device=device)[:SIZE]
-        self.unlabeled_index, self.pool_index = pool[chosen], chosen
+        self.unlabeled_index = pool[torch.randperm(len(pool), generator=generator, device=device)[:SIZE]]
         self.test_index = torch.randperm(len(images.test_labels), generator=generator, device=device)[:SIZE]
         raw = images.train_images[self.unlabeled_index]
         mixmatch = config.method if isinstance(config.method, MixMatchConfig) else MixMatchConfig()  # as it would guess

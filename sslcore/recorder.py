@@ -31,7 +31,7 @@ from sslcore.writer import Work, Writer
 WINDOW = 0.05  # seconds between two metric points: at most 20 a second
 ARRAYS_EVERY = 1.0  # seconds between two per-class vectors
 CHECKPOINT_EVERY = 10.0  # seconds at most between two checkpoints
-CHECKPOINT_SHARE = 0.02  # of the time at most that writing one takes, as long as that is less than the above
+CHECKPOINT_SHARE = 0.02  # of the time at most goes into writing them; but one comes every 10 s however long that takes
 UNDERWAY = 3  # windows and checkpoints on their way from the device at most: then the oldest is waited for
 
 
@@ -90,7 +90,7 @@ class Recorder:
             self.rested_at = None
 
     def begin(self) -> None:
-        """Write what is known before the first step: the split, the probe, and what the untrained model thinks of it."""
+        """Write what is known before the first step: the sizes of the split, the probe, and what the untrained model thinks of it."""
         trainer, images = self.trainer, self.trainer.images
         # A run that goes on keeps the engine that it began with: half of its numbers come from there.
         engine = self.summary.get("engine", ev.ENGINE) if trainer.step else ev.ENGINE
@@ -197,12 +197,13 @@ class Recorder:
         self._demand_finite()
         trainer = self.trainer
         values: dict[str, float] = {}
-        test: Evaluation | None = None
+        found: dict[str, Evaluation] = {}
         for part, (images, labels) in parts(trainer).items():
             averaged = evaluate(trainer.evaluated(True), images, labels, trainer.stream.mean, trainer.stream.std)
             raw = evaluate(trainer.evaluated(False), images, labels, trainer.stream.mean, trainer.stream.std)
             values |= averaged.metrics(part) | raw.metrics(part, "/raw")
-            test = averaged if part == "test" else test
+            found[part] = averaged
+        test = found["test"]
         self.summary |= {
             "test_accuracy": values["eval/test/accuracy"],
             "test_accuracy_raw": values["eval/test/accuracy/raw"],
@@ -220,8 +221,8 @@ class Recorder:
         if trainer.step in self.keep_steps:
             saves.append(lambda state: checkpoint.keep(self.folder, state, state["step"]))
         point = ev.MetricPoint(ev.EVAL, trainer.step, self.seconds, values)
-        recall = [ev.ArrayPoint("eval/test/recall", trainer.step, self.seconds, test.recall.numpy())] if test else []
-        self._log(point, recall, step=trainer.step, seconds=self.seconds, summary=self.summary)
+        recall = ev.ArrayPoint("eval/test/recall", trainer.step, self.seconds, test.recall.numpy())
+        self._log(point, [recall], step=trainer.step, seconds=self.seconds, summary=self.summary)
         step, frame = trainer.step, trainer.probe.frame(trainer.evaluated(False), trainer.method, test)
         self.waiting.append(lambda: keyframes.write(self.folder, step, frame))
         if saves:

@@ -29,7 +29,7 @@ class Stay:
     """A run in memory, from its config or its last checkpoint until it is left; it can rest while others take their steps."""
 
     def __init__(self, store: Store, run_id: str) -> None:
-        """Load all that the run needs. Raises ConfigError, DataError, CheckpointError; the run's files stay as they are."""
+        """Load all that the run needs. Raises ConfigError, DataError, CheckpointError or OutOfMemory before any of its files is changed."""
         run, folder = store.run(run_id), store.folder(run_id)
         sweep_up(folder)
         state, damaged = checkpoint.newest(folder)
@@ -141,7 +141,7 @@ def _progress(store: Store, run_id: str, summary: dict[str, Any]) -> data.Progre
 
 
 def evaluate_run(store: Store, run_id: str) -> dict[str, Any]:
-    """Evaluate a run's last checkpoint anew; return test_accuracy, test_accuracy_raw and weights_sha256. CheckpointError if there is none."""
+    """Evaluate a run's last checkpoint anew; return step, test_accuracy, test_accuracy_raw, weights_sha256. CheckpointError if there is none."""
     state = checkpoint.load(checkpoint.last(store.folder(run_id)))
     config = cfg.replace(cfg.from_dict(state["config"]), {"train.compile": False})
     prepare_thread(state["threads"])

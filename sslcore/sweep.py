@@ -103,7 +103,7 @@ def cells(plan: Plan, files: str = "") -> list[Cell]:
     mine: dict[str, dict[str, Any]] = {}
     for method in plan.methods:
         known = {path for path, _, _ in cfg.walk(presets.build(plan.preset, method))}
-        mine[method] = {path: value for path, value in plan.settings.items() if _concerns(path, method, known)}
+        mine[method] = {path: value for path, value in plan.settings.items() if _concerns(path, known)}
     found = []
     for seed in plan.seeds:
         for labels in plan.labels:
@@ -113,7 +113,7 @@ def cells(plan: Plan, files: str = "") -> list[Cell]:
     return found
 
 
-def _concerns(path: str, method: str, known: set[str]) -> bool:
+def _concerns(path: str, known: set[str]) -> bool:
     """A setting of one method is ignored for a method of the sweep that lacks it: `method.threshold` for MixMatch."""
     if path in known or not path.startswith("method."):
         return True

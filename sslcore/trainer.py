@@ -65,13 +65,13 @@ class Trainer:
             self.method.config = live_numbers(config.method, device)
         self.step = 0
         self.gpu = prepare_gpu(self.generators, config.train, device) if device.type == "cuda" else None
-        self.now: Number = (
-            torch.zeros((), dtype=torch.int64, device=device) if self.graph_safe else 0
-        )  # the same, for formulas
+        self.now: Number = 0  # the same, for the formulas of a step
+        if self.graph_safe:
+            self.now = torch.zeros((), dtype=torch.int64, device=device)
 
     @property
     def images_per_step(self) -> int:
-        """Views that pass the net in a step: B + views * mu * B."""
+        """Views that a step makes: B + views * mu * B. MixMatch's unlabelled ones pass the net twice, to be guessed and mixed."""
         return self.config.train.batch + len(self.method.unlabeled_views) * self.stream.num_u
 
     def train_step(self) -> tuple[StepOutput, torch.Tensor]:
@@ -179,13 +179,11 @@ class Trainer:
             torch.equal(getattr(split, part), getattr(self.split, part)) for part in ("labeled", "unlabeled", "val")
         ):
             raise ConfigError("the checkpoint's labelled images are not those of this version's split; start a new run")
-        # A fork may have changed what the optimizer's groups hold beside their state: the config's word counts.
+        # What the optimizer's groups hold beside their state, which a fork may have changed, is as the config has it.
         constants = [{k: v for k, v in g.items() if k != "params"} for g in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
-        rate = self.optimizer.param_groups[0]["lr"]
         for group, values in zip(self.optimizer.param_groups, constants, strict=True):
             group.update(values)
-        set_rate(self.optimizer, rate)
         self.method.load_state_dict(state["method"])
         if self.loss_scale and "loss_scale" in state:  # a fork may have begun in another precision
             self.loss_scale.load_state_dict(state["loss_scale"])

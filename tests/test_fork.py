@@ -142,7 +142,7 @@ def test_every_kind_of_setting_that_may_change_really_does(lab: Lab, original: O
 def test_the_probe_keeps_the_views_of_the_parent(lab: Lab, original: Original) -> None:
     """From keyframe to keyframe only the model changes, also over a fork that augments in another way, and its resume."""
     parent = original("flexmatch")
-    run = followed(lab, lab.fork(parent.id, 20, {"augment.preset": "off"}, steps=40))
+    run = followed(lab, lab.fork(parent.id, 20, {"augment.preset": "off", "train.steps": 40}))
     again = followed(lab, lab.fork(run.id, 27, {"augment.preset": "paper"}))
     for made in (run, again):
         state = state_of(lab, made.id)
@@ -158,7 +158,7 @@ def test_the_probe_keeps_the_views_of_the_parent(lab: Lab, original: Original) -
 
 def test_longer_steps_go_on_from_the_end(lab: Lab, original: Original) -> None:
     parent = original("flexmatch")
-    made = followed(lab, lab.fork(parent.id, None, steps=40))
+    made = followed(lab, lab.fork(parent.id, None, {"train.steps": 40}))
     assert (made.step, made.steps, made.summary["fork"]["step"]) == (40, 40, 30)
     assert lab.store.points(made.id, ev.EVAL)["step"].tolist()[-1] == 40
     early = followed(lab, lab.fork(parent.id, None, {"method.threshold": 0.0}))
@@ -184,7 +184,7 @@ def test_a_fork_of_a_changed_run_keeps_the_change_that_was_in_force(lab: Lab) ->
     lab.pause(run_id)
     paused = wait(lab, run_id, ev.PAUSED)
     assert list(fork.checkpoints(lab.store.folder(run_id))) == [paused.step], "the newest checkpoint counts, too"
-    made = followed(lab, lab.fork(run_id, paused.step, steps=paused.step + 5))
+    made = followed(lab, lab.fork(run_id, paused.step, {"train.steps": paused.step + 5}))
     assert made.config["method"]["threshold"] == 0.3 and made.changed and made.step == paused.step + 5
     kinds = [(event.kind, event.step) for event in lab.store.events(made.id) if event.kind in ("set", "fork")]
     assert [kind for kind, _ in kinds] == ["set", "fork"] and kinds[1][1] == paused.step
@@ -324,7 +324,7 @@ def test_a_missing_checkpoint_lists_those_there_are(lab: Lab) -> None:
         lab.fork(parent.id)
     (folder / "step-000000030.pt").write_bytes(b"half")
     with pytest.raises(checkpoint.CheckpointError, match=r"step-000000030\.pt of run .* can't be read"):
-        lab.fork(parent.id, 30, steps=40)
+        lab.fork(parent.id, 30, {"train.steps": 40})
     queued = lab.store.create(presets.build("smoke"), state=ev.PAUSED)
     with pytest.raises(ConfigError, match="has no checkpoint yet"):
         lab.fork(queued)

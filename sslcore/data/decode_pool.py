@@ -51,7 +51,7 @@ def decode_files(
     readable = np.ones(len(paths), bool)
     chunks = [(start, min(start + CHUNK, len(paths))) for start in range(0, len(paths), CHUNK)]
     many = workers > 1
-    answers = _parallel(paths, size, chunks, images, workers) if many else _serial(paths, size, chunks, images)
+    answers = _parallel(paths, chunks, images, workers) if many else _serial(paths, size, chunks, images)
     done = 0
     with closing(answers):  # now, not when the traceback of an exception is let go
         for start, stop, failed in answers:
@@ -73,9 +73,7 @@ def _serial(paths: Sequence[str], size: int, chunks: list[tuple[int, int]], imag
         yield start, stop, failed
 
 
-def _parallel(
-    paths: Sequence[str], size: int, chunks: list[tuple[int, int]], images: NDArray[np.uint8], workers: int
-) -> Answers:
+def _parallel(paths: Sequence[str], chunks: list[tuple[int, int]], images: NDArray[np.uint8], workers: int) -> Answers:
     with _started(workers) as (idle, pool):
 
         def ask(start: int, stop: int) -> tuple[int, int, list[int]]:

@@ -80,9 +80,8 @@ def _read(files: dict[str, File], where: str, progress: Progress | None) -> dict
     for name, (size, opened) in files.items():
         with opened() as file:
             if name in LABELS:
-                arrays[LABELS[name]][:size] = (
-                    np.frombuffer(file.read(), np.uint8).astype(np.int64) - 1
-                )  # from 1 in the file
+                numbers = np.frombuffer(file.read(), np.uint8)  # from 1 on
+                arrays[LABELS[name]][:size] = numbers.astype(np.int64) - 1
                 continue
             out = arrays[IMAGES[name]][labeled if name == "unlabeled_X.bin" else 0 :][: counts[name]]
             for start in range(0, counts[name], BLOCK):

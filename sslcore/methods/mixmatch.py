@@ -40,9 +40,7 @@ class MixMatch(nn.Module):
         inputs = torch.cat([batch.x, *batch.u])  # ((1 + K) * B, ...)
         one_hot = batch.y[:, None] == torch.arange(self.num_classes, device=batch.y.device)
         targets = torch.cat([one_hot.to(targets_u.dtype), *[targets_u] * len(batch.u)])
-        lam = torch.maximum(
-            batch.mix.lam, 1 - batch.mix.lam
-        )  # Eq. 9: closer to the first image, so labelled stays labelled
+        lam = torch.maximum(batch.mix.lam, 1 - batch.mix.lam)  # Eq. 9: closer to the first, so labelled stays labelled
         inputs = mixup(inputs, inputs[batch.mix.permutation], lam)  # Eq. 10, 11
         targets = mixup(targets, targets[batch.mix.permutation], lam)
 
@@ -54,9 +52,8 @@ class MixMatch(nn.Module):
 
         num_x = len(batch.x)
         loss_x = F.cross_entropy(logits_x, targets[:num_x])  # Eq. 3, soft targets
-        loss_u = (
-            (torch.cat(logits_u).softmax(dim=-1) - targets[num_x:]).square().mean()
-        )  # Eq. 4: the mean runs over classes too
+        probs = torch.cat(logits_u).softmax(dim=-1)
+        loss_u = (probs - targets[num_x:]).square().mean()  # Eq. 4: the mean runs over classes too
         lambda_u = ramp(self.config.lambda_u, self.config.ramp_steps, step)
         loss = loss_x + lambda_u * loss_u  # Eq. 5
 

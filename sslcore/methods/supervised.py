@@ -1,7 +1,7 @@
 """Supervised baseline: cross-entropy on the weakly augmented labelled images, nothing else.
 
-Same optimizer, schedule, averaging of weights and number of steps as the semi-supervised methods, so that the
-difference is what the unlabelled images give.
+Same optimizer, schedule, averaging of weights and number of steps as FixMatch and FlexMatch, so that the difference is
+what the unlabelled images give; MixMatch has its paper's Adam.
 
     loss = 1/B sum_b H(y_b, p(y | weak(x_b)))
 """

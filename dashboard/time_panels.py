@@ -163,7 +163,7 @@ def lives(run: Run, step: int, frame: Columns, life: History, theme: str) -> Non
                 _sprite(run.id, tuple(found[shown])), SPRITE, cells, found[shown].index(picked) if picked in found[shown] else -1,
                 key="time_strip", alt=text_time.STRIP_ALT, on_pick=lambda k: _pick(found[shown][k]),
             )  # fmt: skip
-        _one(run, step, frame, life, picked, names, theme)
+        _one(run, step, life, picked, names, theme)
 
 
 def _pick(number: int) -> None:
@@ -200,7 +200,7 @@ def _sprite(run_id: str, numbers: tuple[int, ...]) -> bytes:
     return images.sprite([frame["weak_images"][i] for i in numbers], SPRITE)
 
 
-def _one(run: Run, step: int, frame: Columns, life: History, number: int, names: tuple[str, ...], theme: str) -> None:
+def _one(run: Run, step: int, life: History, number: int, names: tuple[str, ...], theme: str) -> None:
     one = biography.biography(life, number)
     left, right = st.columns([1, 6], vertical_alignment="center")
     with left:

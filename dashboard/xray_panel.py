@@ -37,7 +37,7 @@ def draw(run: Run, steps: Sequence[int], wanted: int) -> None:
             with st.container():
                 _gate_formula(shown, knobs, ray, counts)
     with above:
-        xray_subject.strip(run, shown, knobs)
+        xray_subject.strip(shown, knobs)
     with before:
         _before(shown, ray)
     _after(shown, knobs, ray)

@@ -117,7 +117,7 @@ def _from_pool(path: Path, probe: Predictions, names: list[str]) -> Shown | None
     return Shown(subject, names, _reveal(), number, total, probe, recorded, pictures, first, True)
 
 
-def strip(run: Run, shown: Shown, knobs: Knobs) -> None:
+def strip(shown: Shown, knobs: Knobs) -> None:
     """Draw the images to pick from, with what the gate makes of each."""
 
     def choose(cell: int) -> None:

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sslcore import config as cfg
 from sslcore import events as ev
@@ -16,6 +16,9 @@ from sslcore.lab import Lab
 from sslcore.naming import clean_name
 from sslcore.store import StoreError
 from sslcore.sweep import Cell
+
+if TYPE_CHECKING:
+    from sslcore.data.image_set import ImageSet
 
 POLL = 0.1  # seconds between two looks at the run
 
@@ -231,12 +234,11 @@ def sources() -> str:
     )
 
 
-def describe_images(images: Any) -> dict[str, Any]:
+def describe_images(images: ImageSet) -> dict[str, Any]:
     """Return what there is to know about an ImageSet: counts per class, sizes, notes."""
-    train = [int((images.train_labels == k).sum()) for k in range(images.num_classes)]
-    test = [int((images.test_labels == k).sum()) for k in range(images.num_classes)]
+    train, test = images.counts("train"), images.counts("test")
     return {
         "title": images.title, "classes": dict(zip(images.class_names, train, strict=True)), "test": dict(zip(images.class_names, test, strict=True)),
-        "unlabeled": int((images.train_labels < 0).sum()), "image_size": list(images.train_images.shape[1:3]), "channels": images.channels,
+        "unlabeled": images.num_unlabeled, "image_size": list(images.train_images.shape[1:3]), "channels": images.channels,
         "flip": images.flip, "mean": list(images.mean), "std": list(images.std), "notes": list(images.notes), "fingerprint": images.fingerprint,
     }  # fmt: skip

@@ -49,9 +49,8 @@ class ImageSet:
     train_paths: tuple[str, ...] = ()  # folders only: path of each training image relative to the root, "/" between
     test_paths: tuple[str, ...] = ()
     files: str = ""  # folders only: tells the files that were read and their decoding from any others
-    foreign: Tensor | None = (
-        None  # (N,) bool: training images of a class that was left out on purpose; their label is -1
-    )
+    # (N,) bool: training images of a class that was left out on purpose; their label is -1
+    foreign: Tensor | None = None
 
     def __post_init__(self) -> None:
         for part, images, labels, paths, low in (

@@ -98,6 +98,15 @@ def test_the_cost_comes_from_measured_speed(store: Store) -> None:
     assert "**8 runs** to go, about **24 s**" in scaled and words.RECKONED in scaled
 
 
+def test_a_press_of_measure_says_the_cost_and_that_compiling_is_not_in_it(store: Store) -> None:
+    plain, compiled = page(**PARAMS), page(**PARAMS, more="train.compile=true")
+    assert words.MEASURE_PLAIN not in plain.button(key="measure").help
+    assert words.MEASURE_PLAIN in compiled.button(key="measure").help
+    told = [said(at.button(key="measure").click().run()) for at in (plain, compiled)]
+    assert all("**8 runs** to go, about" in each and words.UNKNOWN not in each for each in told)
+    assert [words.UNCOMPILED in each for each in told] == [False, True]
+
+
 def test_runs_of_what_a_folder_held_before_are_left_out_and_told(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

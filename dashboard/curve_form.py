@@ -21,7 +21,6 @@ from sslcore.options import assignment
 from sslcore.sweep import Plan
 
 BIND: Final = "query-params"
-DEFAULT = "digits-curve"
 _NAMED = {named.plan.preset: name for name, named in sweep.NAMED.items()}
 BASES = (*sweep.NAMED, *(name for name in presets.PRESETS if name not in _NAMED))
 TITLES = {
@@ -50,14 +49,14 @@ def form() -> Asked:
     """Draw the form where the caller stands and return what it says."""
     _first_visit()
     base = st.selectbox(
-        words.BASE, BASES, index=BASES.index(DEFAULT), format_func=TITLES.__getitem__, key="sweep", bind=BIND, help=words.BASE_HELP
+        words.BASE, BASES, index=BASES.index(sweep.DEFAULT), format_func=TITLES.__getitem__, key="sweep", bind=BIND, help=words.BASE_HELP
     )  # fmt: skip
     if base not in BASES:
-        base = DEFAULT
+        base = sweep.DEFAULT
     plan = base_plan(base)
     st.caption(sweep.NAMED[base].note if base in sweep.NAMED else presets.PRESETS[base].note)
     start = presets.build(plan.preset, "supervised")
-    prefix = "sweep." if base == DEFAULT else f"{base}."
+    prefix = "sweep." if base == sweep.DEFAULT else f"{base}."
     source = settings_form.source(start, prefix)
     methods = st.pills(
         "Methods", list(text.METHODS), selection_mode="multi", default=list(text.METHODS), format_func=text.METHODS.__getitem__,
@@ -117,7 +116,7 @@ def fill(plan: Plan) -> None:
     base = _NAMED.get(plan.preset, plan.preset)
     if base not in BASES:
         return
-    prefix = "sweep." if base == DEFAULT else f"{base}."
+    prefix = "sweep." if base == sweep.DEFAULT else f"{base}."
     state, usual = st.session_state, presets.build(plan.preset, "supervised")
     source = str(plan.settings.get("data.source", usual.data.source))
     kind, _, path = source.partition(":")

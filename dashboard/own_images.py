@@ -14,8 +14,8 @@ import numpy as np
 
 from dashboard import text
 from dashboard.images import picture_sheet
+from sslcore import presets, sweep
 from sslcore.config import ConfigError, DataConfig, hand_picked
-from sslcore.sweep import NAMED
 
 if TYPE_CHECKING:
     from sslcore.data import ImageSet
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CLASSES = 12  # on a page of the sample sheet
 SAMPLES = 8  # images of each class there
 EACH = (1, 2, 4, 10, 40)  # labels a class with which a curve of a person's own images begins
-OWN_PRESET = {"shapes": "shapes-lesson"}  # data -> the preset that is made for it; for all others the default one
+BEGIN = 10  # labels a class with which a run of a person's own images begins, where there are so many
 
 
 def unpack(file: BinaryIO, name: str) -> Unpacked:
@@ -109,15 +109,14 @@ def check_hand(images: ImageSet, hand: tuple[int, ...]) -> str:
 
 def train_params(images: ImageSet, size: int, hand: Sequence[int] = ()) -> dict[str, str]:
     """Return what the address of the Train page must say to begin with these images, and with these labels if there are any."""
-    from sslcore import presets
-
     kind, _, path = images.source.partition(":")
-    preset = OWN_PRESET.get(kind, presets.DEFAULT)
+    preset = presets.lesson_for(kind)
     prefix = "" if preset == presets.DEFAULT else f"{preset}."
     params = {"preset": presets.PRESETS[preset].title} if prefix else {}
     params[f"{prefix}data"] = text.DATA[kind]
     if kind == "folder":
         params["folder"] = path
+        params[f"{prefix}labels"] = str(max(each for each in _counts(images) if each <= BEGIN * images.num_classes))
         if size != DataConfig().image_size:
             params[f"{prefix}data.image_size"] = str(size)
     if hand:
@@ -126,16 +125,22 @@ def train_params(images: ImageSet, size: int, hand: Sequence[int] = ()) -> dict[
     return params
 
 
+def _counts(images: ImageSet) -> list[int]:
+    """Return the label counts of EACH that leave a fifth of the training images unlabelled, at least one label a class."""
+    total = sum(images.counts("train"))
+    fits = [each * images.num_classes for each in EACH if 1.25 * each * images.num_classes <= total]
+    return fits or [images.num_classes]
+
+
 def curve_params(images: ImageSet, size: int) -> dict[str, str]:
     """Return what the address of the Label curves page must say to begin with these images."""
     kind, _, path = images.source.partition(":")
-    if kind == "shapes":
-        return {"sweep": NAMED["shapes-curve"].title}
-    params = {"sweep.data": text.DATA[kind]}
+    base = next(name for name, named in sweep.NAMED.items() if named.plan.preset == presets.lesson_for(kind))
+    prefix = "sweep." if base == sweep.DEFAULT else f"{base}."
+    params = {} if base == sweep.DEFAULT else {"sweep": sweep.NAMED[base].title}
+    params[f"{prefix}data"] = text.DATA[kind]
     if kind == "folder":
-        total = sum(images.counts("train"))
-        counts = [each * images.num_classes for each in EACH if 1.25 * each * images.num_classes <= total]
-        params |= {"folder": path, "sweep.counts": ",".join(map(str, counts or [images.num_classes]))}
+        params |= {"folder": path, f"{prefix}counts": ",".join(map(str, _counts(images)))}
         if size != DataConfig().image_size:
             params["more"] = f"data.image_size={size}"
     return params
@@ -150,7 +155,7 @@ def command(images: ImageSet, size: int, hand: Sequence[int]) -> str:
         "sslcore",
         "train",
         "--preset",
-        OWN_PRESET.get(kind, "digits-lesson"),
+        presets.lesson_for(kind),
         "--data",
         images.source,
     ]

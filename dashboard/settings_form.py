@@ -161,6 +161,9 @@ def source(base: RunConfig, prefix: str) -> str:
         "Data", options, index=options.index(preset), format_func=text.DATA.__getitem__, key=f"{prefix}data", bind=BIND,
         on_change=_forget, args=(f"{prefix}data",), help="\n\n".join(f"**{text.DATA[name]}**: {about}" for name, about in text.DATA_HELP.items()),
     )  # fmt: skip
+    fits = presets.lesson_for(str(picked))
+    if base.model.net == "lesson" and fits != presets.lesson_for(preset):
+        st.caption(text.TUNED.format(text.DATA[preset], presets.PRESETS[fits].title))
     if picked != "folder":
         return str(picked)
     path = st.text_input(

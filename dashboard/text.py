@@ -47,6 +47,7 @@ DATA_HELP = {
     "fashion_mnist": "70,000 grey pictures of clothes in ten classes, bordered to 32 x 32. Downloaded on first use (30 MB).",
     "folder": "A folder with train/<class>/ and, if you have them, train/unlabeled/ and test/<class>/; or just <class>/.",
 }
+TUNED = "This preset was tuned on other images ({}). For these, begin with the preset **{}**."
 HAND_EMPTY = "3,17,204"
 DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "NVIDIA GPU", "mps": "Apple GPU"}
 

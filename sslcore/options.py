@@ -113,7 +113,7 @@ def parser() -> argparse.ArgumentParser:
     doubtful.add_argument("--out", required=True, metavar="FILE.csv", help="columns: path, guess, confidence")
 
     swept = command("sweep", "methods x label counts x seeds: train what is missing and print the curve")
-    swept.add_argument("--preset", default="digits-curve", help=f"{', '.join(sweep.NAMED)}, or a preset of train")
+    swept.add_argument("--preset", default=sweep.DEFAULT, help=f"{', '.join(sweep.NAMED)}, or a preset of train")
     swept.add_argument("--methods", help="such as supervised,flexmatch (default: all four)")
     swept.add_argument("--labels", help="label counts, such as 10,20,40")
     swept.add_argument("--seeds", help="such as 0,1,2 or 0-9 (default: 0)")

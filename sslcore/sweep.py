@@ -74,11 +74,16 @@ NAMED: dict[str, Named] = {
         "Shapes curve", "Four methods with 40 to 1,000 labelled drawings in colour: 16 runs a seed.",
         Plan("shapes-lesson", labels=(40, 100, 250, 1000)),
     ),
+    "photos-curve": Named(
+        "CIFAR-10 curve", "The tutorial's four methods and five counts with a small net, for a CPU: 20 runs a seed.",
+        Plan("photos-lesson", labels=(500, 2000, 10_000, 15_000, 20_000)),
+    ),
     "cifar10-tutorial-curve": Named(
         "CIFAR-10, the tutorial's table", "The tutorial's twenty cells: four methods, five counts, 20 x 1024 steps. Made for a GPU.",
         Plan("cifar10-tutorial", labels=(500, 2000, 10_000, 15_000, 20_000)),
     ),
 }  # fmt: skip
+DEFAULT = "digits-curve"
 
 
 def cells(plan: Plan, files: str = "") -> list[Cell]:

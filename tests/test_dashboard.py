@@ -341,6 +341,19 @@ def test_typed_names_are_escaped_wherever_they_stand(store: Store) -> None:
     assert not any(part.proto.allow_html for part in at.markdown)
 
 
+def test_a_lesson_tuned_on_other_images_says_which_one_suits(store: Store) -> None:
+    def captions(**address: str) -> str:
+        at = page(**address)
+        assert not at.exception
+        return "\n".join(str(part.value) for part in at.caption)
+
+    other = text.TUNED.format("Digits", "Photos lesson")
+    assert other in captions(data="CIFAR-10") and other in captions(data="My own folder")
+    assert "tuned on other images" not in captions()
+    assert "tuned on other images" not in captions(preset="Photos lesson", **{"photos-lesson.data": "My own folder"})
+    assert "tuned on other images" not in captions(preset=presets.PRESETS["cifar10-tutorial"].title)
+
+
 def test_started_in_another_folder_it_says_so(store: Store) -> None:
     config.set_option("server.enableStaticServing", False)
     at = AppTest.from_file(str(APP), default_timeout=30).run()

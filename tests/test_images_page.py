@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,43 @@ def test_a_folder_with_its_warnings_and_its_links(store: Store, pets: Path) -> N
     assert "12 labelled training images" in told and "3 test images" in told and "Folder pets" in told
     assert "<b>" not in told.replace("\\<b\\>", "")
     (train, curves) = [link for link in links(at) if link.label in (words.TO_TRAIN, words.TO_CURVES)]
-    assert "sweep.counts=2%2C4%2C8" in curves.query_string and "more=data.image_size%3D9" in curves.query_string
+    assert (
+        "sweep=CIFAR-10+curve" in curves.query_string
+        and "photos-curve.counts=2%2C4%2C8" in curves.query_string
+        and "more=data.image_size%3D9" in curves.query_string
+    )
     assert train.page_script_hash and "folder=" in train.query_string and "data.image_size=9" in train.query_string
     nowhere = page("images", images_folder="/not/here <b>")
     assert "There is no folder /not/here".replace("/", "\\/") in said(nowhere)
+
+
+@pytest.mark.parametrize(
+    ("source", "total", "labels", "counts"),
+    [("folder:/x", 600, "30", "3,6,12,30,120"), ("folder:/x", 36, "12", "3,6,12"), ("folder:/x", 3, "3", "3")],
+)
+def test_own_images_begin_with_the_lesson_for_photos_and_with_labels_that_they_have(
+    source: str, total: int, labels: str, counts: str
+) -> None:
+    pictures = torch.zeros(total, 8, 8, 1, dtype=torch.uint8)
+    kinds = torch.arange(total) % 3
+    images = replace(
+        data.load(DataConfig()), source=source, class_names=("a", "b", "c"), train_images=pictures, train_labels=kinds,
+        test_images=pictures[:3], test_labels=kinds[:3],
+    )  # fmt: skip
+    train, curves = own_images.train_params(images, 32), own_images.curve_params(images, 32)
+    assert train == {
+        "preset": "Photos lesson",
+        "photos-lesson.data": "My own folder",
+        "folder": "/x",
+        "photos-lesson.labels": labels,
+    }
+    assert curves == {
+        "sweep": "CIFAR-10 curve",
+        "photos-curve.data": "My own folder",
+        "folder": "/x",
+        "photos-curve.counts": counts,
+    }
+    assert "--preset photos-lesson --data folder:/x" in own_images.command(images, 32, ())
 
 
 def test_a_zip_is_unpacked_and_shown_or_refused_in_one_sentence(store: Store, pets: Path) -> None:

@@ -195,8 +195,9 @@ PRESETS: dict[str, Preset] = {
     ),
     "photos-lesson": Preset(
         "Photos lesson",
-        "Small photographs without a GPU, CIFAR-10 or your own folder: the lesson net, 4,000 small steps. FlexMatch goes without its "
-        "warm-up: with a pool of tens of thousands, so short a run would stay in it, at thresholds near 0, from beginning to end.",
+        "Small photographs without a GPU, CIFAR-10 or your own folder: the lesson net, 4,000 small steps, half a minute for Supervised to "
+        "three for FlexMatch on one CPU core. On CIFAR-10 as JPEG with 500 labels, seed 0: 47, 54, 52, 52 % in the order of the methods. FlexMatch goes "
+        "without its warm-up: with a pool of tens of thousands, so short a run would stay in it, at thresholds near 0, to its end.",
         RunConfig(
             data=DataConfig(source="cifar10", labels=500),
             augment=AugmentConfig(strength=0.6, cutout=0.25),

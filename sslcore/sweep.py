@@ -75,7 +75,7 @@ NAMED: dict[str, Named] = {
         Plan("shapes-lesson", labels=(40, 100, 250, 1000)),
     ),
     "photos-curve": Named(
-        "CIFAR-10 curve", "The tutorial's four methods and five counts with a small net, for a CPU: 20 runs a seed.",
+        "CIFAR-10 curve", "The tutorial's four methods and five counts with a small net, for a CPU: 20 runs a seed, 20 minutes two at a time.",
         Plan("photos-lesson", labels=(500, 2000, 10_000, 15_000, 20_000)),
     ),
     "cifar10-tutorial-curve": Named(

@@ -116,7 +116,8 @@ def describe(tiles: Sequence[Tile]) -> str:
     kept = sum(tile.kept is True for tile in tiles)
     right = sum(tile.right is True for tile in tiles)
     known = sum(tile.right is not None for tile in tiles)
-    parts = [f"{len(tiles)} images, each with weak view, strong view and guess"]
+    count = "1 image" if len(tiles) == 1 else f"{len(tiles)} images, each"
+    parts = [f"{count} with weak view, strong view and guess"]
     if any(tile.kept is not None for tile in tiles):
         parts.append(f"{kept} kept")
     if known:

@@ -133,3 +133,4 @@ def test_letters_that_the_font_lacks_become_the_number_of_the_class() -> None:
 def test_the_sheet_in_words() -> None:
     tiles = [KEPT, dataclasses.replace(KEPT, kept=False, right=False), dataclasses.replace(KEPT, right=None)]
     assert describe(tiles) == "3 images, each with weak view, strong view and guess, 2 kept, 1 of 2 guessed right"
+    assert describe(tiles[:1]) == "1 image with weak view, strong view and guess, 1 kept, 1 of 1 guessed right"

@@ -100,6 +100,10 @@ def test_a_turned_photograph_stands_upright(turn: int) -> None:
     }  # fmt: skip
     stored = upright.transpose(undo[turn]) if turn in undo else upright
     assert np.array_equal(picture(saved(stored, exif=exif), SIZE).pixels, pattern(SIZE, SIZE))
+    tall = Image.fromarray(pattern(2 * SIZE, SIZE))  # 16 wide, 32 high, as it is seen
+    for kind in ("PNG", "JPEG", "WEBP"):
+        content = saved(tall.transpose(undo[turn]) if turn in undo else tall, kind, exif=exif)
+        assert picture(content, SIZE).notes == (f"Its middle square is used ({SIZE} of {SIZE} x {2 * SIZE} pixels).",)
 
 
 def test_every_kind_of_pixel_becomes_rgb() -> None:

@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from sslcore.data.decode import COMMON, formats, in_channels, square
 
 MAX_MEGABYTES = 20  # of the file: a phone's photograph has 2 to 15
 MAX_MEGAPIXELS = 50  # decoded: the largest that a phone commonly makes; 150 MB while it is being made small
+SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that turn a picture by a quarter
 ACCEPTED = (*COMMON, "AVIF")
 
 
@@ -68,10 +69,12 @@ def picture(content: bytes, size: int, channels: int = 3) -> Picture:
 
 
 def _notes(image: Image.Image, size: int) -> tuple[str, ...]:
-    """Check the size that the header promises, and say what will be changed. Nothing is decoded yet."""
+    """Check the size that the header promises, and say what will be changed, with width and height as they are seen."""
     width, height = image.size
     if width * height > MAX_MEGAPIXELS * 10**6:
         raise UploadError(_too_many(f"{width:,} x {height:,}, that is {width * height / 1e6:,.0f}"))
+    if image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS:
+        width, height = height, width
     notes = []
     if getattr(image, "is_animated", False) and image.format != "MPO":  # a phone's extra pictures are no frames
         notes.append("It has several frames or pages; the first one is shown.")

@@ -10,6 +10,7 @@ import numpy as np
 
 from dashboard import sheets
 from dashboard.bars import Bar
+from dashboard.text import told_apart
 from dashboard.theme import class_color
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ def probs(model: Labeller, picture: np.ndarray) -> np.ndarray:
 
 def bars_of(found: np.ndarray, names: tuple[str, ...], sure: float) -> list[Bar]:
     """Return the likeliest classes as bars, with the threshold as a tick."""
-    best = np.argsort(-found, kind="stable")[:BARS]
+    best, apart = np.argsort(-found, kind="stable")[:BARS], told_apart(names)
     return [
-        Bar(names[c], float(found[c]), f"{100 * found[c]:.1f} %", class_color(int(c)), tick=sure, strong=place == 0)
+        Bar(apart[c], float(found[c]), f"{100 * found[c]:.1f} %", class_color(int(c)), tick=sure, strong=place == 0)
         for place, c in enumerate(best)
     ]
 

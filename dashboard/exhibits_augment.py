@@ -20,12 +20,13 @@ from PIL import Image
 
 from dashboard import theme
 from dashboard.figures import PERCENT, WIDTH, Figure, new, note, rule, trace, typed, upward
-from dashboard.text import plotly_safe
+from dashboard.text import plotly_safe, told_apart
 
 SHOWN = 3  # classes with a bar under a view
 MOST = 128  # pixels of a picture's side in a sheet; larger ones are averaged down
 BINS = 40
 LABELLED = 5  # classes of a soft label with a bar
+START = 6  # and of its beginning, at least
 END = 4  # letters of a long name that are always shown
 
 
@@ -74,10 +75,9 @@ def data_uri(content: bytes, shape: tuple[int, ...]) -> str:
 def opinion_bars(probs: np.ndarray, names: Sequence[str], expected: int | None = None, shown: int = SHOWN) -> str:
     """Return the likeliest classes of probabilities (C,) as bars; the best one with a tick if it is `expected`, else a cross."""
     order = [int(c) for c in np.argsort(-probs, kind="stable")[:shown]]
-    rows = []
+    rows, apart = [], told_apart([" ".join(str(name).split()) for name in names], START, END)
     for rank, c in enumerate(order):
-        sign = "" if expected is None or rank else _sign(c == expected)
-        name = " ".join(str(names[c]).split())
+        sign, name = "" if expected is None or rank else _sign(c == expected), apart[c]
         rows.append(
             f'<div class="row{" best" if not rank else ""}"><span title="{html.escape(name)}">{sign}{_parts(name)}</span>'
             f"<em>{100 * float(probs[c]):.0f}&#8239;%</em>"

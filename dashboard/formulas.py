@@ -106,6 +106,12 @@ def class_gate(ray: Ray, knobs: Knobs, counts: np.ndarray) -> str:
     )
 
 
+def _broken(left: str, value: float) -> tuple[str, ...]:
+    """Return `left` = value in one line, or in two where a power of ten would leave the card."""
+    result = num(value)
+    return (left, f"&= {result}") if "times" in result else (f"{left} = {result}",)
+
+
 def loss(ray: Ray, knobs: Knobs) -> str:
     """This image's share of loss_u."""
     if knobs.method == "mixmatch":
@@ -113,10 +119,10 @@ def loss(ray: Ray, knobs: Knobs) -> str:
         squares = float(np.square(ray.predicted - ray.target).sum())
         return lines(
             r"\ell_u &= \frac{1}{KC}\sum_k\sum_c \left(q_c - p^{(k)}_c\right)^2",
-            rf"&= \frac{{{num(squares)}}}{{{views}\cdot {classes}}} = {num(ray.loss)}",
+            *_broken(rf"&= \frac{{{num(squares)}}}{{{views}\cdot {classes}}}", ray.loss),
         )
     share = num(float(ray.predicted[0, ray.guess]))
     return lines(
         r"\ell_u &= -\,\text{mask}\cdot\ln p_{\hat y}(\text{strong}(u))",
-        rf"&= -\,{int(ray.kept)}\cdot \ln {share} = {num(ray.loss)}",
+        *_broken(rf"&= -\,{int(ray.kept)}\cdot \ln {share}", ray.loss),
     )

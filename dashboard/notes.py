@@ -36,6 +36,12 @@ def purpose(run: Run) -> str:
     return f"Broken on purpose: {'; '.join(found)}." if found else ""
 
 
+def _risen(run: Run, now: Snapshot) -> bool:
+    """Whether FlexMatch's thresholds are on average above half of tau: then every guess is kept because all are sure."""
+    values = now.threshold[1]
+    return bool(len(values) and values[-1].mean() > run.config["method"]["threshold"] / 2)
+
+
 def note(run: Run, now: Snapshot) -> tuple[str, str]:
     """Return ("info", "warning" or "success", markdown) about a run that trains or has finished."""
     if run.state == "finished":
@@ -46,6 +52,7 @@ def note(run: Run, now: Snapshot) -> tuple[str, str]:
     if found := alerts(run, now):
         return "warning", "  \n".join(alert.told() for alert in found)
     at_first = run.step < run.steps / 4 and not run.changed  # a lowered tau keeps every guess, too
+    at_first = at_first and not _risen(run, now)
     if run.method == "flexmatch" and points["train/mask_rate"][-1] > 0.99 and at_first:
         return (
             "info",

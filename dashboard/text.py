@@ -8,6 +8,8 @@ from __future__ import annotations
 import html
 import math
 import re
+from collections import Counter
+from collections.abc import Sequence
 
 PAGES = {
     "train": "Start a run and watch it learn.",
@@ -97,7 +99,7 @@ STATE_LINES = {
 
 EMPTY_TITLE = "Nothing has been trained here yet"
 EMPTY_TEXT = (
-    "Press **Start**: a small network learns to read handwritten digits from a handful of labels, "
+    "Press **Start**: a network learns from a handful of labelled images, at first handwritten digits, "
     "and you watch how it teaches itself with the images that have none."
 )
 EMPTY_ITEMS = (
@@ -295,6 +297,13 @@ def plotly_safe(text: str) -> str:
 def shorten(text: str, most: int = 60) -> str:
     """Cut the middle out of a long text: both ends of a path matter."""
     return text if len(text) <= most else text[: most // 2 - 1] + "…" + text[-(most // 2) :]
+
+
+def told_apart(names: Sequence[str], start: int = 8, end: int = 0) -> list[str]:
+    """Return names that a narrow column may cut to their first and last letters: those that then look alike begin with the number of their class."""
+    seen = [(name[:start], name[-end:] if end else "") if len(name) > start + end else (name,) for name in names]
+    often = Counter(seen)
+    return [f"{c}: {name}" if often[key] > 1 else name for c, (name, key) in enumerate(zip(names, seen, strict=True))]
 
 
 def data_name(source: str) -> str:

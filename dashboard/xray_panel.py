@@ -179,9 +179,11 @@ def _prob_bars(
 ) -> None:
     """Draw probabilities (C,); of many classes those that matter here, and the rest in one row."""
 
+    names = text.told_apart(shown.names)
+
     def make(c: int) -> Bar:
         return Bar(
-            shown.names[c], float(probs[c]), f"{probs[c]:.3f}", theme.class_color(c), strong=c == strong, note=_note(shown, c),
+            names[c], float(probs[c]), f"{probs[c]:.3f}", theme.class_color(c), strong=c == strong, note=_note(shown, c),
             ghost=None if ghost is None else float(ghost[c]), tick=None if ticks is None else float(ticks[c]),
         )  # fmt: skip
 
@@ -198,9 +200,11 @@ def _logit_bars(shown: Shown, ray: Ray, logits: np.ndarray, guess: int) -> None:
     low, high = min(0.0, float(logits.min())), max(0.0, float(logits.max()))
     span = max(high - low, 1e-9)
 
+    names = text.told_apart(shown.names)
+
     def make(c: int) -> Bar:
         return Bar(
-            shown.names[c], (float(logits[c]) - low) / span, f"{logits[c]:.2f}", theme.class_color(c), start=-low / span, strong=c == guess,
+            names[c], (float(logits[c]) - low) / span, f"{logits[c]:.2f}", theme.class_color(c), start=-low / span, strong=c == guess,
             note=_note(shown, c),
         )  # fmt: skip
 

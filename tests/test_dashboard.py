@@ -79,7 +79,7 @@ def test_every_page_draws_every_kind_of_run(store: Store, state: str, view: str)
     at = page()
     at.switch_page(view).run()
     assert (not at.exception and not at.error) or state in (ev.FAILED, ev.DIVERGED), at.exception
-    assert (state == "empty") == ("a small network learns" in words(at) or "There is no run yet" in words(at))
+    assert (state == "empty") == ("a network learns from a handful" in words(at) or "There is no run yet" in words(at))
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,21 @@ def test_flexmatch_keeps_everything_at_first_by_design(store: Store) -> None:
     assert "by design" not in notes.note(lowered, curves(mask_rate=np.ones(60), loss_u=RISING))[1], (
         "it may be the lower tau"
     )
+    risen = dataclasses.replace(
+        curves(mask_rate=np.ones(60), loss_u=RISING), threshold=(np.array([9]), np.full((1, 10), 0.9))
+    )
+    assert "by design" not in notes.note(run_of(store, "flexmatch", step=10), risen)[1], "all guesses are sure by now"
+
+
+def test_names_that_a_narrow_column_cuts_are_told_apart() -> None:
+    assert text.told_apart(["species 01 of the meadow", "species 02 of the meadow", "oak"]) == [
+        "0: species 01 of the meadow",
+        "1: species 02 of the meadow",
+        "oak",
+    ]
+    assert text.told_apart(["airplane", "airplanes", "cat"], 8) == ["airplane", "airplanes", "cat"]
+    ends = ["animal number 041", "animal number 042"]  # their ends are shown
+    assert text.told_apart(ends, 6, 4) == ends and text.told_apart(ends)[1] == "1: animal number 042"
 
 
 def test_falling_validation_is_a_warning(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -268,6 +269,8 @@ def test_the_formulas_hold_their_numbers() -> None:
     ray = xray.trace(subject, Knobs("fixmatch", tau=0.6), np.zeros(4))
     assert r"0.700 &\ge 0.6" in formulas.gate(ray, 0.6) and "= 1" in formulas.gate(ray, 0.6)
     assert r"1\cdot \ln 0.250 = 1.39" in formulas.loss(ray, Knobs("fixmatch"))
+    sure = dataclasses.replace(ray, loss=6.63e-4)
+    assert r"\ln 0.250\\[4pt]&= 6.63\times 10^{-4}" in formulas.loss(sure, Knobs("fixmatch")), "it would leave the card"
     counts, knobs = np.array([30.0, 40.0, 10.0, 60.0]), Knobs("flexmatch", tau=0.9)
     ray = xray.trace(subject, knobs, counts)
     assert r"\frac{30}{60} = 0.500" in formulas.class_gate(ray, knobs, counts)

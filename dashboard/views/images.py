@@ -131,7 +131,8 @@ def overview(images: ImageSet, source: str, size: int) -> None:
     left, right = st.columns([2, 5])
     with left:
         st.markdown(f"**{words.COUNTS}**")
-        table = {"class": list(found.class_names), "train": list(found.train), "test": list(found.test)}
+        # The counts first: long names would push them out of sight.
+        table = {"train": list(found.train), "test": list(found.test), "class": text.told_apart(found.class_names)}
         st.dataframe(table, hide_index=True, height=min(520, 35 * (images.num_classes + 1) + 3), alt=words.COUNTS_ALT)
     with right:
         st.markdown(f"**{words.SHEET}**")

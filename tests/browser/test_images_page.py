@@ -72,7 +72,10 @@ def test_a_click_labels_an_image_and_the_train_page_begins_with_it(tab: Tab, url
     number = fresh.get_attribute("aria-label").removeprefix("image ")
     fresh.click()
     until(lambda: "11 chosen: 1 to 2 of each class" in text(page) and f"%2C{number}" in page.url)
-    page.get_by_role("link", name=words.TO_TRAIN_HAND).click()
+    link = page.get_by_role("link", name=words.TO_TRAIN_HAND)
+    until(lambda: "labels=11" in str(link.get_attribute("href")))  # it is drawn after the sentence
+    page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")  # and could be drawn anew under the click
+    link.click()
     until(
         lambda: (
             page.locator(".st-key-labels input").count() and page.locator(".st-key-labels input").input_value() == "11"

@@ -77,7 +77,9 @@ def tab(browser: Any) -> Iterator[Callable[..., Any]]:
         if page.is_closed():
             continue
         boxes = page.locator("[data-testid=stException]").count()
+        broken = page.evaluate(BROKEN)
         page.close()
+        assert not broken, "a picture on the page could not be loaded"
         assert not boxes, "an exception box stands on the page"
     assert not problems, problems
 
@@ -88,12 +90,19 @@ def is_error(message: Any) -> bool:
 
 
 def is_refused(response: Any) -> bool:
-    """Whether something of ours was not there: a page below / looks for its server there before it looks at the root."""
-    return response.status >= 400 and "/_stcore/" not in response.url
+    """Whether something of ours was not there: a page below / looks for its server there before it looks at the root.
+
+    Of pictures only those count that still stand on the page at the end: Streamlit forgets one that the next run of the
+    script replaces, and a busy browser may ask for it after that.
+    """
+    return response.status >= 400 and "/_stcore/" not in response.url and "/media/" not in response.url
 
 
 def refused(response: Any) -> str:
     return f"{response.url} answered {response.status}"
 
 
+BROKEN = (
+    "[...document.images].filter(one => one.currentSrc && one.complete && !one.naturalWidth).map(one => one.currentSrc)"
+)
 LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")

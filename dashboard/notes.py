@@ -52,8 +52,7 @@ def note(run: Run, now: Snapshot) -> tuple[str, str]:
     if found := alerts(run, now):
         return "warning", "  \n".join(alert.told() for alert in found)
     at_first = run.step < run.steps / 4 and not run.changed  # a lowered tau keeps every guess, too
-    at_first = at_first and not _risen(run, now)
-    if run.method == "flexmatch" and points["train/mask_rate"][-1] > 0.99 and at_first:
+    if run.method == "flexmatch" and points["train/mask_rate"][-1] > 0.99 and at_first and not _risen(run, now):
         return (
             "info",
             "Every guess is kept, by design: FlexMatch's thresholds begin at 0 and rise class by class as images become confident.",

@@ -31,6 +31,9 @@ def without() -> Iterator[None]:
         in_use = True
 
 
+MAX_DYNAMIC_SHARED_SIZE_BYTES = 8  # as the driver's interface numbers it
+
+
 class KernelError(RuntimeError):
     """The kernels can't be compiled or loaded here."""
 
@@ -39,15 +42,20 @@ class Kernel:
     """One function on the GPU: `kernel(blocks, threads, *arguments)`, on the current stream.
 
     Tensors are passed as pointers, whole numbers as int, others as float; the caller answers for sizes and types.
-    `shared_bytes`: of shared memory for each block, 48 kB at most.
+    `shared_bytes`: of shared memory for each block.
     """
 
     def __init__(self, function: ctypes.c_void_p, driver: ctypes.CDLL) -> None:
         self._function, self._driver = function, driver
+        self._allowed = 48 * 1024  # bytes of shared memory; more must be asked for
 
     def __call__(self, blocks: int, threads: int, *arguments: Tensor | int | float, shared_bytes: int = 0) -> None:
         if started is not None:
             started.append(sum(each.numel() * each.element_size() for each in arguments if isinstance(each, Tensor)))
+        if shared_bytes > self._allowed:
+            if told := self._driver.cuFuncSetAttribute(self._function, MAX_DYNAMIC_SHARED_SIZE_BYTES, shared_bytes):
+                raise KernelError(f"{shared_bytes} bytes of shared memory can't be had: CUDA error {told}")
+            self._allowed = shared_bytes
         values = [_as_c(argument) for argument in arguments]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
         stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)

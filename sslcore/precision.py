@@ -63,7 +63,7 @@ class HalfNet(nn.Module):
         # No cache of the cast weights: a captured step must cast them anew each time it is replayed.
         mixed = self.dtype != torch.float32
         with torch.autocast(x.device.type, self.dtype, enabled=mixed, cache_enabled=False):
-            features = self.features(x)
+            features = self.features(x.to(self.dtype))
         logits: Tensor = self.head(features.float())
         return logits
 

@@ -1,14 +1,10 @@
-"""The GPU's kernels for BatchNorm and LeakyReLU, played on the CPU: their very source as C++, a thread of the system for each of a block's."""
+"""The GPU's kernels for BatchNorm and LeakyReLU, played on the CPU."""
 
 from __future__ import annotations
 
 import copy
-import ctypes
 import functools
-import shutil
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,130 +13,22 @@ from torch import Tensor, nn
 
 from sslcore import models, precision
 from sslcore.config import ModelConfig
-from sslcore.kernels import _as_c
 from sslcore.models import norm, norm_kernels
 from sslcore.models.norm import BatchNorm
-from sslcore.models.norm_kernels import NAMES, THREADS, WIDTHS
+from sslcore.models.norm_kernels import NAMES, THREADS, WIDTHS, source
+from tests import stage
 from tests.reference_norm import WAYS, assert_equals_float64, layer_and_input, sum_before
 
-COMPILER = shutil.which("g++") or shutil.which("clang++")
 BLOCKS = 2
-STAGE = """
-#include <cmath>
-#include <cstring>
-#include <functional>
-#include <pthread.h>
-#include <thread>
-#include <utility>
-#include <vector>
-#define __device__ static inline
-#define __global__
-#define __shared__ static
-#define __align__(n) __attribute__((aligned(n)))
-#define __launch_bounds__(...)
-struct Place { int x; };
-static thread_local Place threadIdx{0};
-static Place blockIdx{0}, gridDim{0};
-struct float2 { float x, y; };
-struct float4 { float x, y, z, w; };
-struct uint4 { unsigned x, y, z, w; };
-static float2 make_float2(float x, float y) { return {x, y}; }
-static float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
-static uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
-static float rsqrtf(float v) { return 1 / std::sqrt(v); }
-static float4 __ldcg(const float4* p) { return *p; }
-static void __threadfence() {}
-static unsigned atomicInc(unsigned* p, unsigned most) { const unsigned old = *p; *p = old >= most ? 0 : old + 1; return old; }
-static pthread_barrier_t whole, warps[32];
-static float lanes[32][32];
-static void __syncthreads() { pthread_barrier_wait(&whole); }
-static float __shfl_down_sync(unsigned, float value, int offset) {
-    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    lanes[warp][lane] = value;
-    pthread_barrier_wait(&warps[warp]);
-    const float found = lane + offset < 32 ? lanes[warp][lane + offset] : value;
-    pthread_barrier_wait(&warps[warp]);
-    return found;
-}
-static void launch(int blocks, int threads, std::function<void()> kernel) {
-    pthread_barrier_init(&whole, nullptr, threads);
-    for (int w = 0; w < threads / 32; ++w) pthread_barrier_init(&warps[w], nullptr, 32);
-    gridDim.x = blocks;
-    for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x) {
-        std::vector<std::thread> all;
-        for (int t = 0; t < threads; ++t) all.emplace_back([t, &kernel] { threadIdx.x = t; kernel(); });
-        for (auto& each : all) each.join();
-    }
-}
-"""
-FORMATS = {
-    torch.bfloat16: """
-static float one(unsigned w) { w <<= 16; float f; std::memcpy(&f, &w, 4); return f; }
-static unsigned half1(float f) { unsigned w; std::memcpy(&w, &f, 4); return (w + 0x7fff + (w >> 16 & 1)) >> 16; }
-""",
-    torch.float16: """
-static float one(unsigned w) { const unsigned short s = w; _Float16 h; std::memcpy(&h, &s, 2); return h; }
-static unsigned half1(float f) { const _Float16 h = f; unsigned short s; std::memcpy(&s, &h, 2); return s; }
-""",
-}
-PAIRS = """
-static float2 wide(unsigned w) { return {one(w & 0xffff), one(w >> 16)}; }
-static unsigned half2(float a, float b) { return half1(a) | half1(b) << 16; }
-"""
-PLAY = """
-template <class... A, size_t... I>
-static void call(void (*kernel)(A...), void** arguments, std::index_sequence<I...>) { kernel(*static_cast<A*>(arguments[I])...); }
-template <class... A>
-static void play(void (*kernel)(A...), int blocks, int threads, void** arguments) {
-    launch(blocks, threads, [=] { call(kernel, arguments, std::index_sequence_for<A...>{}); });
-}
-"""
-PLAYED = """
-extern "C" void play_%(name)s(int blocks, int threads, void** arguments) { play(%(name)s, blocks, threads, arguments); }
-"""
-
-
-def built(folder: Path, dtype: torch.dtype) -> dict[str, Callable[..., None]]:
-    """Return the kernels by name, called as those of a GPU are."""
-    # Without the number format's name, which stands for the only lines in the GPU's own language.
-    code = norm_kernels.source(dtype).replace(f"#define {norm_kernels.FORMATS[dtype]}\n", "")
-    played = "".join(PLAYED % {"name": name} for name in NAMES)
-    (folder / "kernel.cpp").write_text(STAGE + FORMATS[dtype] + PAIRS + code + PLAY + played)
-    flags = [
-        "-std=c++17",
-        "-O1",
-        "-ffp-contract=off",
-        "-pthread",
-        "-w",
-        "-shared",
-        "-fPIC",
-        "-o",
-        "kernel.so",
-        "kernel.cpp",
-    ]
-    subprocess.run([str(COMPILER), *flags], cwd=folder, check=True)
-    library = ctypes.CDLL(str(folder / "kernel.so"))
-
-    def called(name: str) -> Callable[..., None]:
-        play = getattr(library, f"play_{name}")
-        play.restype = None
-
-        def start(blocks: int, threads: int, *arguments: Tensor | int | float) -> None:
-            values = [_as_c(argument) for argument in arguments]
-            play(blocks, threads, (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values)))
-
-        return start
-
-    return {name: called(name) for name in NAMES}
 
 
 @pytest.fixture(scope="module", params=[torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
 def made(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[torch.dtype, dict[str, Callable[..., None]]]:
-    if COMPILER is None:
+    if stage.COMPILER is None:
         pytest.skip("needs a C++ compiler")
-    return request.param, built(tmp_path_factory.mktemp("kernel"), request.param)
+    return request.param, stage.played(tmp_path_factory.mktemp("kernel"), request.param, source(request.param), NAMES)
 
 
 @pytest.fixture
@@ -242,4 +130,4 @@ def test_a_compiled_net_has_the_kernels_too(played: torch.dtype, monkeypatch: py
 
 
 def test_a_block_is_as_on_the_gpu() -> None:
-    assert f"#define THREADS {THREADS}" in norm_kernels.source(torch.bfloat16)
+    assert f"#define THREADS {THREADS}" in source(torch.bfloat16)

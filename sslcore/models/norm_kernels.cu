@@ -1,34 +1,9 @@
-// BatchNorm and LeakyReLU of a batch in half precision: see norm_kernels.py, which defines THREADS and BF16 or FP16.
+// BatchNorm and LeakyReLU of a batch in half precision: see norm_kernels.py, which defines THREADS and puts half.cu before it.
 //
 // Images are (pixels, channels) here, as channels_last memory is. A thread sees the same 8 channels, 16 bytes, of many pixels;
 // `groups` = channels / 8.
 
 #define WARPS (THREADS / 32)
-
-#ifdef BF16
-__device__ float2 wide(unsigned w) { return make_float2(__uint_as_float(w << 16), __uint_as_float(w & 0xffff0000u)); }
-__device__ unsigned half2(float a, float b) {
-    unsigned w;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(w) : "f"(b), "f"(a));
-    return w;
-}
-#endif
-#ifdef FP16
-__device__ float2 wide(unsigned w) {
-    float2 f;
-    asm("{ .reg .b16 a, b; mov.b32 {a, b}, %2; cvt.f32.f16 %0, a; cvt.f32.f16 %1, b; }" : "=f"(f.x), "=f"(f.y) : "r"(w));
-    return f;
-}
-__device__ unsigned half2(float a, float b) {
-    unsigned w;
-#if __CUDA_ARCH__ >= 800
-    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(w) : "f"(b), "f"(a));
-#else
-    asm("{ .reg .b16 a, b; cvt.rn.f16.f32 a, %1; cvt.rn.f16.f32 b, %2; mov.b32 %0, {a, b}; }" : "=r"(w) : "f"(a), "f"(b));
-#endif
-    return w;
-}
-#endif
 
 struct Eight { float v[8]; };
 

@@ -24,12 +24,12 @@ THREADS = 512
 WIDTHS = (8, 16, 32, 64, 128, 256)
 FORMATS = {torch.bfloat16: "BF16", torch.float16: "FP16"}
 NAMES = ("statistics", "sum_statistics", "forward", "sums", "backward", "sum_backward")
-SOURCE = Path(__file__).with_suffix(".cu")
+HEADER, SOURCE = Path(__file__).with_name("half.cu"), Path(__file__).with_suffix(".cu")
 
 
 @functools.cache
 def source(dtype: torch.dtype) -> str:
-    return f"#define {FORMATS[dtype]}\n#define THREADS {THREADS}\n{SOURCE.read_text()}"
+    return f"#define {FORMATS[dtype]}\n#define THREADS {THREADS}\n{HEADER.read_text()}{SOURCE.read_text()}"
 
 
 def _made(dtype: torch.dtype, device: int) -> dict[str, Kernel] | None:

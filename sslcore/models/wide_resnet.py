@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from sslcore.models.conv_kernels import Convolution
 from sslcore.models.norm import BatchNorm, init_convolution, init_linear, mean_of_pixels
 
 SLOPE = 0.1
@@ -24,9 +25,9 @@ class Block(nn.Module):
         super().__init__()
         self.activate_before_residual = activate_before_residual
         self.bn1 = BatchNorm(channels_in, momentum)
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+        self.conv1 = Convolution(channels_in, channels_out, stride)
         self.bn2 = BatchNorm(channels_out, momentum)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
+        self.conv2 = Convolution(channels_out, channels_out)
         self.shortcut = (
             nn.Conv2d(channels_in, channels_out, 1, stride, bias=False) if channels_in != channels_out else None
         )
@@ -50,7 +51,7 @@ class WideResNet(nn.Module):
         super().__init__()
         blocks_per_stage = (depth - 4) // 6
         widths = [16, 16 * widen_factor, 32 * widen_factor, 64 * widen_factor]
-        self.stem = nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False)
+        self.stem = Convolution(channels, widths[0])
         blocks = []
         for stage in range(3):
             for k in range(blocks_per_stage):

@@ -45,13 +45,14 @@ class Kernel:
     `shared_bytes`: of shared memory for each block.
     """
 
-    def __init__(self, function: ctypes.c_void_p, driver: ctypes.CDLL) -> None:
-        self._function, self._driver = function, driver
+    def __init__(self, function: ctypes.c_void_p, context: ctypes.c_void_p, driver: ctypes.CDLL) -> None:
+        self._function, self._context, self._driver = function, context, driver
         self._allowed = 48 * 1024  # bytes of shared memory; more must be asked for
 
     def __call__(self, blocks: int, threads: int, *arguments: Tensor | int | float, shared_bytes: int = 0) -> None:
         if started is not None:
             started.append(sum(each.numel() * each.element_size() for each in arguments if isinstance(each, Tensor)))
+        _enter(self._context, self._driver)
         if shared_bytes > self._allowed:
             if told := self._driver.cuFuncSetAttribute(self._function, MAX_DYNAMIC_SHARED_SIZE_BYTES, shared_bytes):
                 raise KernelError(f"{shared_bytes} bytes of shared memory can't be had: CUDA error {told}")
@@ -64,6 +65,14 @@ class Kernel:
         )
         if told:
             raise KernelError(f"a kernel could not be started: CUDA error {told}")
+
+
+def _enter(context: ctypes.c_void_p, driver: ctypes.CDLL) -> None:
+    """Make the context this thread's, where it has none: one that has not asked CUDA for anything yet, as autograd's in its first step."""
+    present = ctypes.c_void_p()
+    driver.cuCtxGetCurrent(ctypes.byref(present))
+    if not present:
+        driver.cuCtxSetCurrent(context)
 
 
 def _as_c(argument: Tensor | int | float) -> ctypes.c_void_p | ctypes.c_int | ctypes.c_float:
@@ -85,9 +94,14 @@ def built(source: str, names: tuple[str, ...], device: int) -> dict[str, Kernel]
 def _build(source: str, names: tuple[str, ...], device: int) -> dict[str, Kernel]:
     code = compiled(source, "sm_{}{}".format(*torch.cuda.get_device_capability(device)))
     driver = _library("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    # The driver loads into the context of this thread, so there must be one.
-    torch.zeros(1, device=torch.device("cuda", device))
-    module = ctypes.c_void_p()
+    torch.zeros(1, device=torch.device("cuda", device))  # for torch to have made its context
+    number, context, module = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_void_p()
+    told = driver.cuDeviceGet(ctypes.byref(number), device) or driver.cuDevicePrimaryCtxRetain(
+        ctypes.byref(context), number
+    )
+    if told:
+        raise KernelError(f"the GPU's context can't be had: CUDA error {told}")
+    _enter(context, driver)
     if told := driver.cuModuleLoadData(ctypes.byref(module), code):
         raise KernelError(f"a kernel could not be loaded: CUDA error {told}")
     found = {}
@@ -95,7 +109,7 @@ def _build(source: str, names: tuple[str, ...], device: int) -> dict[str, Kernel
         function = ctypes.c_void_p()
         if told := driver.cuModuleGetFunction(ctypes.byref(function), module, name.encode()):
             raise KernelError(f"kernel {name} could not be found: CUDA error {told}")
-        found[name] = Kernel(function, driver)
+        found[name] = Kernel(function, context, driver)
     return found
 
 

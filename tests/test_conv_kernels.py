@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from sslcore import models, precision
 from sslcore.config import ModelConfig
 from sslcore.models import conv_kernels
-from sslcore.models.conv_kernels import NAMES, SIZES, TUNED, WIDTH, Convolution, source
+from sslcore.models.conv_kernels import NAMES, SIZES, TUNED, WIDTH, source
 from tests import stage
 from tests.reference_conv import assert_equals_float64
 
@@ -38,7 +38,7 @@ def played(made: tuple[torch.dtype, dict[str, Callable[..., None]]], monkeypatch
         return x.dtype == dtype and sizes in SIZES and x.shape[3] == WIDTH and x.shape[2] % TUNED["FORWARD_ROWS"] == 0
 
     monkeypatch.setattr(conv_kernels, "_made", lambda *_: found)
-    monkeypatch.setattr(conv_kernels, "_blocks", lambda _, stripes: min(stripes, BLOCKS))
+    monkeypatch.setattr(conv_kernels, "_blocks", lambda _, stripes, each: min(stripes, BLOCKS))
     monkeypatch.setattr(conv_kernels, "fits", fits)
     return dtype
 
@@ -47,3 +47,37 @@ def played(made: tuple[torch.dtype, dict[str, Callable[..., None]]], monkeypatch
 def test_the_kernels_equal_their_twin(played: torch.dtype, channels: int, out: int) -> None:
     """Against float64, forward and both gradients; blocks take several stripes, of several images, and one of each has more."""
     assert_equals_float64(channels, out, (3, 16), played, "cpu")
+
+
+@pytest.mark.parametrize("made", [torch.bfloat16], ids=["bf16"], indirect=True)  # a CPU has no convolutions in fp16
+def test_a_net_with_the_kernels_is_as_near_to_float32_as_one_without(
+    played: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that fit go through them, the stem, too, whose images are filled up; the others don't."""
+    model = models.build(ModelConfig(depth=10, widen_factor=2), 3, 10, torch.Generator().manual_seed(0))
+    images = torch.randn(2, 3, 16, WIDTH, generator=torch.Generator().manual_seed(1))
+    images = images.to(memory_format=torch.channels_last)
+    taken: list[tuple[int, ...]] = []
+
+    def noted(x: Tensor, weight: Tensor) -> Tensor:
+        taken.append(tuple(weight.shape[:2]))
+        return run_forward(x, weight)
+
+    run_forward = conv_kernels.run_forward
+    monkeypatch.setattr(conv_kernels, "run_forward", noted)
+
+    def gradients(net: nn.Module) -> Tensor:
+        F.cross_entropy(net(images), torch.arange(2)).backward()
+        found = torch.cat([p.grad.double().flatten() for p in net.parameters() if p.grad is not None])
+        assert len(found) == sum(p.numel() for p in model.parameters())
+        net.zero_grad()
+        return found
+
+    expected = gradients(model)
+    assert not taken
+    with_kernels = gradients(precision.wrapped(model, "bf16"))
+    assert taken == [(16, 3), (32, 16), (32, 32)]
+    monkeypatch.setattr(conv_kernels, "fits", lambda *_: False)
+    without = gradients(precision.wrapped(model, "bf16"))
+    assert not torch.equal(with_kernels, without)
+    assert (with_kernels - expected).norm() < 1.2 * (without - expected).norm() < 0.2 * expected.norm()

@@ -21,10 +21,12 @@ from sslcore.config import METHOD_NAMES, AugmentConfig
 from sslcore.graph import Taken
 from sslcore.host_copy import HostCopy
 from sslcore.lab import Lab
+from sslcore.models import conv_kernels
 from sslcore.models.norm_kernels import FORMATS, fits
 from sslcore.store import Store
 from sslcore.sweep import Plan
 from sslcore.trainer import Trainer
+from tests.reference_conv import assert_equals_float64 as convolution_equals_float64
 from tests.reference_norm import WAYS, assert_equals_float64, layer_and_input, sum_before
 from tests.test_lab import until, wait
 
@@ -80,6 +82,47 @@ def test_the_norm_kernels_equal_their_twin(shape: tuple[int, ...], dtype: torch.
     also, d_total = sum_before(x, way)
     assert fits(x, also)
     assert_equals_float64(layer, x, dy, 1e-4, also, d_total)
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize(("channels", "out"), [(1, 16), (3, 16), (16, 32), (32, 32)])
+@pytest.mark.parametrize("size", [(3, 16), (64, 32), (960, 32)])
+def test_the_convolutions_equal_their_twin(channels: int, out: int, size: tuple[int, int], dtype: torch.dtype) -> None:
+    """Against float64, forward and both gradients; some blocks have several stripes, some none."""
+    convolution_equals_float64(channels, out, size, dtype, "cuda")
+
+
+def test_a_kernel_can_be_started_by_a_thread_that_has_not_asked_cuda_for_anything() -> None:
+    """As that of autograd in its first step, where torch finds the memory it needs at hand."""
+    x, dy, weight = (
+        torch.randn(shape, device=CUDA).to(memory_format=torch.channels_last)
+        for shape in ((8, 32, 32, 32), (8, 32, 32, 32), (32, 32, 3, 3))
+    )
+    x, dy = x.bfloat16(), dy.bfloat16()
+    expected, got = conv_kernels.run_gradient(x, dy, weight), []
+    torch.cuda.synchronize()
+    thread = threading.Thread(target=lambda: got.append(conv_kernels.run_gradient(x, dy, weight)))
+    thread.start()
+    thread.join()
+    torch.cuda.synchronize()
+    assert torch.equal(got[0], expected)
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_a_captured_step_with_our_kernels_equals_the_eager_one(method: str) -> None:
+    """In half precision, on pictures of the width that the convolutions are made for."""
+    half = {"data.source": "shapes", "train.precision": "bf16"}
+    curves, started = [], []
+    for graph in ("off", "on"):
+        trainer = make(method, **half, **{"train.graph": graph})
+        kernels.started = []
+        try:
+            curves.append(losses(trainer, 20))
+            started.append(len(kernels.started))
+        finally:
+            kernels.started = None
+    assert curves[1] == pytest.approx(curves[0], rel=1e-3)
+    assert started[0] > started[1] > 0
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)

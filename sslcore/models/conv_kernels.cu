@@ -7,23 +7,25 @@
 #define PITCH (WIDTH + 2)  // of a row in shared memory: a column of zeros on either side
 #define TAPS 9
 
-// The place of a chunk of a pixel in a tile of C channels, so that the chunks c of 8 pixels in a row lie in different banks.
-template <int C>
-__device__ uint4* chunk(uint4* tile, int pixel, int c) {
-    constexpr int CHUNKS = C / 8;
-    return tile + pixel * CHUNKS + (c ^ (pixel / (8 / CHUNKS) & (CHUNKS - 1)));
-}
+// Chunks from one pixel to the next in shared memory: an odd number, so that a chunk of 8 pixels in a row fills all banks.
+#define APART(C) ((C) / 8 | 1)
 
-// Begin to copy a stripe and BESIDE rows above and below it; what lies outside the image is zeros.
+template <int C>
+__device__ uint4* chunk(uint4* tile, int pixel, int c) { return tile + pixel * APART(C) + c; }
+
+// Begin to copy a stripe and BESIDE rows above and below it; what lies outside the image is zeros. A thread keeps to
+// its column; those that would be left over do nothing.
 template <int C, int ROWS, int BESIDE, int THREADS>
 __device__ void fetch_stripe(uint4* tile, const uint4* images, int stripe, int height) {
-    constexpr int CHUNKS = C / 8, LENGTH = WIDTH + 2 * BESIDE;
+    constexpr int CHUNKS = C / 8, ROW = WIDTH * CHUNKS, STEP = THREADS / ROW;
+    if (threadIdx.x >= STEP * ROW) return;
+    const unsigned place = threadIdx.x % ROW, column = place / CHUNKS, c = place % CHUNKS;
     const int top = stripe * ROWS, in_image = top % height;
-    for (int j = threadIdx.x; j < (ROWS + 2 * BESIDE) * WIDTH * CHUNKS; j += THREADS) {
-        const int c = j % CHUNKS, column = j / CHUNKS % WIDTH, row = j / CHUNKS / WIDTH - BESIDE;
+    const uint4* from = images + (long long)top * ROW + place;
+    #pragma unroll
+    for (int row = threadIdx.x / ROW - BESIDE; row < ROWS + BESIDE; row += STEP) {
         const bool there = in_image + row >= 0 && in_image + row < height;
-        const long long from = ((long long)(there ? top + row : top) * WIDTH + column) * CHUNKS + c;
-        fetch(chunk<C>(tile, (row + BESIDE) * LENGTH + column + BESIDE, c), images + from, there);
+        fetch(chunk<C>(tile, (row + BESIDE) * (WIDTH + 2 * BESIDE) + column + BESIDE, c), from + (there ? row * ROW : 0), there);
     }
 }
 // The columns of zeros, which no stripe overwrites.
@@ -31,15 +33,15 @@ template <int C, int ROWS, int THREADS>
 __device__ void clear_sides(uint4* tile) {
     constexpr int CHUNKS = C / 8;
     for (int j = threadIdx.x; j < (ROWS + 2) * 2 * CHUNKS; j += THREADS)
-        tile[(j / (2 * CHUNKS) * PITCH + j / CHUNKS % 2 * (PITCH - 1)) * CHUNKS + j % CHUNKS] = make_uint4(0, 0, 0, 0);
+        *chunk<C>(tile, j / (2 * CHUNKS) * PITCH + j / CHUNKS % 2 * (PITCH - 1), j % CHUNKS) = make_uint4(0, 0, 0, 0);
 }
 
-// y = x * weights, (pixels, IN) -> (pixels, OUT). `weights`: float, (outputs, 3, 3, inputs) of the layer, whose inputs are `have`.
-// `back`: x is the gradient of what the layer gives and y that of what it got.
-template <int IN, int OUT, int ROWS, int STAGES, int THREADS>
-__device__ void convolution(const uint4* x, const float* weights, unsigned* y, int stripes, int height, int have, int back) {
+// y = x * weights, (pixels, IN) -> (pixels, OUT). `weights`: float, (outputs, 3, 3, inputs) of the layer; of images (IN = 8) it
+// has fewer inputs, `have`. BACK: x is the gradient of what the layer gives and y that of what it got.
+template <int IN, int OUT, bool BACK, int ROWS, int STAGES, int THREADS>
+__device__ void convolution(const uint4* x, const float* weights, unsigned* y, int stripes, int height, int have) {
     extern __shared__ __align__(16) uint4 tiles[];
-    constexpr int CHUNKS = IN / 8, COLUMNS = OUT / 8, TILE = (ROWS + 2) * PITCH * CHUNKS;
+    constexpr int CHUNKS = IN / 8, COLUMNS = OUT / 8, TILE = (ROWS + 2) * PITCH * APART(IN);
     constexpr int STEPS = (TAPS * CHUNKS + 1) / 2, EACH = ROWS * (WIDTH / 16) / (THREADS / 32);
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, matrix = lane / 8, r = lane % 8;
 
@@ -52,12 +54,12 @@ __device__ void convolution(const uint4* x, const float* weights, unsigned* y, i
 
     // The weights, rounded, as a table of OUT rows of IN for each tap; then in registers, for as long as the block lives.
     uint4* table = tiles + STAGES * TILE;
-    for (int j = threadIdx.x; j < (TAPS * OUT + 1) * CHUNKS; j += THREADS) table[j] = make_uint4(0, 0, 0, 0);
+    for (int j = threadIdx.x; j < (TAPS * OUT + 1) * APART(IN); j += THREADS) table[j] = make_uint4(0, 0, 0, 0);
     __syncthreads();
-    const int inputs = back ? OUT : have, outputs = back ? IN : OUT;
-    for (int j = threadIdx.x; j < outputs * TAPS * inputs; j += THREADS) {
-        const int i = j % inputs, tap = j / inputs % TAPS, o = j / inputs / TAPS;
-        const int row = back ? (TAPS - 1 - tap) * OUT + i : tap * OUT + o, k = back ? o : i;
+    const unsigned inputs = BACK ? OUT : IN == 8 ? have : IN, outputs = BACK ? IN : OUT;
+    for (unsigned j = threadIdx.x; j < outputs * TAPS * inputs; j += THREADS) {
+        const unsigned i = j % inputs, tap = j / inputs % TAPS, o = j / inputs / TAPS;
+        const unsigned row = BACK ? (TAPS - 1 - tap) * OUT + i : tap * OUT + o, k = BACK ? o : i;
         reinterpret_cast<unsigned short*>(chunk<IN>(table, row, k / 8))[k % 8] = half2(weights[j], 0.f) & 0xffffu;
     }
     __syncthreads();
@@ -73,6 +75,9 @@ __device__ void convolution(const uint4* x, const float* weights, unsigned* y, i
             w[step][t][0] = four[0]; w[step][t][1] = four[1]; w[step][t + 1][0] = four[2]; w[step][t + 1][1] = four[3];
         }
 
+    // A warp computes EACH times 16 pixels, of whole rows. Of two chunks of a pixel a lane reads one.
+    static_assert(WIDTH == 32 && EACH % 2 == 0, "warps compute whole rows");
+    const int place = warp * EACH / 2 * PITCH + r + matrix % 2 * 8;
     int stage = 0;
     for (int stripe = blockIdx.x; stripe < stripes; stripe += gridDim.x) {
         wait_for_all_but<STAGES - 2>();
@@ -80,18 +85,17 @@ __device__ void convolution(const uint4* x, const float* weights, unsigned* y, i
         const int next = stripe + (STAGES - 1) * gridDim.x;
         if (next < stripes) fetch_stripe<IN, ROWS, 1, THREADS>(tiles + (stage + STAGES - 1) % STAGES * TILE, x, next, height);
         fetched();
-        uint4* tile = tiles + stage * TILE;
         float sums[EACH][COLUMNS][4] = {};
+        const uint4* mine = chunk<IN>(tiles + stage * TILE, place, CHUNKS > 1 ? matrix / 2 : 0);
         #pragma unroll
         for (int step = 0; step < STEPS; ++step) {
-            // Two chunks of a tap, or, of pixels that have but one, that of this tap and the next; beyond the last the weights are 0.
-            const int tap = CHUNKS > 1 ? 2 * step / CHUNKS : min(2 * step + matrix / 2, TAPS - 1);
-            const int c = CHUNKS > 1 ? 2 * step % CHUNKS + matrix / 2 : 0;
+            const int tap = 2 * step / CHUNKS;
+            int from = (tap / 3 * PITCH + tap % 3) * APART(IN) + 2 * step % CHUNKS;
+            if (CHUNKS == 1) from += matrix / 2 && tap < TAPS - 1 ? (tap % 3 == 2 ? PITCH - 2 : 1) : 0;  // the next tap's
             #pragma unroll
             for (int e = 0; e < EACH; ++e) {
-                const int unit = warp * EACH + e, row = unit / (WIDTH / 16), first = unit % (WIDTH / 16) * 16;
                 unsigned pixels[4];
-                load_four(pixels, chunk<IN>(tile, (row + tap / 3) * PITCH + first + tap % 3 + r + matrix % 2 * 8, c));
+                load_four(pixels, mine + (e / 2 * PITCH + e % 2 * 16) * APART(IN) + from);
                 #pragma unroll
                 for (int t = 0; t < COLUMNS; ++t) multiply_add(sums[e][t], pixels, w[step][t][0], w[step][t][1]);
             }
@@ -118,7 +122,7 @@ template <int IN, int OUT, int ROWS, int STAGES, int GROUPS>
 __device__ void gradient(const uint4* x, const uint4* dy, float* partial, int stripes, int height) {
     extern __shared__ __align__(16) uint4 tiles[];
     constexpr int THREADS = 3 * 32 * GROUPS, CHUNKS = IN / 8, COLUMNS = 3 * CHUNKS, ABOVE = OUT / 16;
-    constexpr int TILE_X = (ROWS + 2) * PITCH * CHUNKS, TILE = TILE_X + ROWS * WIDTH * OUT / 8, SIZE = TAPS * OUT * IN;
+    constexpr int TILE_X = (ROWS + 2) * PITCH * APART(IN), TILE = TILE_X + ROWS * WIDTH * APART(OUT), SIZE = TAPS * OUT * IN;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, matrix = lane / 8, r = lane % 8;
     const int ky = warp % 3, group = warp / 3;
     const auto fetch_both = [&](int stage, int stripe) {
@@ -131,25 +135,29 @@ __device__ void gradient(const uint4* x, const uint4* dy, float* partial, int st
     for (int s = 0; s < STAGES - 1; ++s) fetch_both(s, blockIdx.x + s * gridDim.x);
     for (int s = 0; s < STAGES; ++s) clear_sides<IN, ROWS, THREADS>(tiles + s * TILE);
 
+    // A group of warps takes every GROUPS-th 16 pixels.
+    static_assert(WIDTH == 32 && GROUPS % 2 == 0, "a group keeps to half a row");
+    const int place_x = (group / 2 + ky) * PITCH + group % 2 * 16 + matrix % 2 * 8 + r;
+    const int place_dy = group / 2 * WIDTH + group % 2 * 16 + matrix / 2 * 8 + r;
     float sums[COLUMNS][ABOVE][4] = {};
     int stage = 0;
     for (int stripe = blockIdx.x; stripe < stripes; stripe += gridDim.x) {
         wait_for_all_but<STAGES - 2>();
         __syncthreads();
         fetch_both((stage + STAGES - 1) % STAGES, stripe + (STAGES - 1) * gridDim.x);
-        uint4 *tile_x = tiles + stage * TILE, *tile_dy = tile_x + TILE_X;
+        const uint4* mine_x = chunk<IN>(tiles + stage * TILE, place_x, CHUNKS > 1 ? matrix / 2 : 0);
+        const uint4* mine_dy = chunk<OUT>(tiles + stage * TILE + TILE_X, place_dy, matrix % 2);
         #pragma unroll
-        for (int unit = group; unit < ROWS * (WIDTH / 16); unit += GROUPS) {
-            const int row = unit / (WIDTH / 16), first = unit % (WIDTH / 16) * 16;
+        for (int k = 0; k < ROWS * 2 / GROUPS; ++k) {
             unsigned turned[ABOVE][4];
             #pragma unroll
-            for (int m = 0; m < ABOVE; ++m)
-                load_four_turned(turned[m], chunk<OUT>(tile_dy, row * WIDTH + first + r + matrix / 2 * 8, 2 * m + matrix % 2));
+            for (int m = 0; m < ABOVE; ++m) load_four_turned(turned[m], mine_dy + k * GROUPS / 2 * WIDTH * APART(OUT) + 2 * m);
             #pragma unroll
             for (int q = 0; q < COLUMNS; q += 2) {
-                const int kx = CHUNKS > 1 ? q / CHUNKS : min(q + matrix / 2, 2), c = CHUNKS > 1 ? q % CHUNKS + matrix / 2 : 0;
+                int from = k * GROUPS / 2 * PITCH * APART(IN) + q / CHUNKS * APART(IN) + q % CHUNKS;
+                if (CHUNKS == 1) from += q < 2 ? matrix / 2 : 0;  // the next tap's
                 unsigned pixels[4];
-                load_four_turned(pixels, chunk<IN>(tile_x, (row + ky) * PITCH + first + kx + r + matrix % 2 * 8, c));
+                load_four_turned(pixels, mine_x + from);
                 #pragma unroll
                 for (int m = 0; m < ABOVE; ++m) {
                     multiply_add(sums[q][m], turned[m], pixels[0], pixels[1]);
@@ -196,23 +204,25 @@ __device__ void sum_of(const float* partial, float* dw, int blocks, int have) {
     if (i < have) dw[(o * TAPS + tap) * have + i] = sum;
 }
 
-#define CONVOLUTION(IN, OUT) \
-    extern "C" __global__ void __launch_bounds__(256, 1) convolution_##IN##_##OUT( \
-        const uint4* x, const float* weights, unsigned* y, int stripes, int height, int have, int back) { \
-        convolution<IN, OUT, FORWARD_ROWS, FORWARD_STAGES, 256>(x, weights, y, stripes, height, have, back); \
+// `forward_IN_OUT`, `backward_IN_OUT`, `gradient_IN_OUT`, `sum_IN_OUT` of a layer with these channels.
+#define CONVOLUTION(NAME, FROM, TO, BACK) \
+    extern "C" __global__ void __launch_bounds__(FORWARD_THREADS, FORWARD_BLOCKS) NAME( \
+        const uint4* x, const float* weights, unsigned* y, int stripes, int height, int have) { \
+        convolution<FROM, TO, BACK, FORWARD_ROWS, FORWARD_STAGES, FORWARD_THREADS>(x, weights, y, stripes, height, have); \
     }
 #define GRADIENT(IN, OUT) \
-    extern "C" __global__ void __launch_bounds__(96 * BACK_GROUPS, 1) gradient_##IN##_##OUT( \
+    extern "C" __global__ void __launch_bounds__(96 * BACK_GROUPS, BACK_BLOCKS) gradient_##IN##_##OUT( \
         const uint4* x, const uint4* dy, float* partial, int stripes, int height) { \
         gradient<IN, OUT, BACK_ROWS, BACK_STAGES, BACK_GROUPS>(x, dy, partial, stripes, height); \
     } \
     extern "C" __global__ void __launch_bounds__(512) sum_##IN##_##OUT(const float* partial, float* dw, int blocks, int have) { \
         sum_of<IN, OUT>(partial, dw, blocks, have); \
     }
-CONVOLUTION(8, 16)
-CONVOLUTION(16, 32)
-CONVOLUTION(32, 32)
-CONVOLUTION(32, 16)
+CONVOLUTION(forward_8_16, 8, 16, false)
+CONVOLUTION(forward_16_32, 16, 32, false)
+CONVOLUTION(forward_32_32, 32, 32, false)
+CONVOLUTION(backward_16_32, 32, 16, true)
+CONVOLUTION(backward_32_32, 32, 32, true)
 GRADIENT(8, 16)
 GRADIENT(16, 32)
 GRADIENT(32, 32)

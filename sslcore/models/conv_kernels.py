@@ -20,12 +20,17 @@ from sslcore.kernels import Kernel
 from sslcore.models.norm_kernels import FORMATS
 
 WIDTH = 32  # pixels a row
-# Rows that a block computes at once and how many such stripes it holds; of the weights' gradient, with its groups of warps.
-TUNED = {"FORWARD_ROWS": 8, "FORWARD_STAGES": 4, "BACK_ROWS": 4, "BACK_STAGES": 4, "BACK_GROUPS": 4}
+# Rows that a block computes at once, how many such stripes it holds, blocks a multiprocessor; the same of the weights' gradient.
+TUNED = {
+    "FORWARD_ROWS": 8, "FORWARD_STAGES": 3, "FORWARD_THREADS": 256, "FORWARD_BLOCKS": 1,
+    "BACK_ROWS": 8, "BACK_STAGES": 2, "BACK_GROUPS": 4, "BACK_BLOCKS": 1,
+}  # fmt: skip
 SIZES = ((8, 16), (16, 32), (32, 32))  # channels in and out; fewer than 8 are filled up with zeros
-NAMES = (
-    *(f"convolution_{a}_{b}" for a, b in (*SIZES, (32, 16))),
-    *(f"{name}_{a}_{b}" for a, b in SIZES for name in ("gradient", "sum")),
+NAMES = tuple(
+    f"{name}_{a}_{b}"
+    for name in ("forward", "backward", "gradient", "sum")
+    for a, b in SIZES
+    if (name, a) != ("backward", 8)
 )
 HEADER, SOURCE = Path(__file__).with_name("half.cu"), Path(__file__).with_suffix(".cu")
 
@@ -43,7 +48,10 @@ def _made(dtype: torch.dtype, device: int) -> dict[str, Kernel] | None:
 
 @torch.compiler.assume_constant_result
 def _can_be_made(dtype: torch.dtype, device: int) -> bool:
-    return torch.cuda.get_device_capability(device) >= (8, 0) and _made(dtype, device) is not None
+    if torch.cuda.get_device_capability(device) < (8, 0):
+        return False
+    most = getattr(torch.cuda.get_device_properties(device), "shared_memory_per_block_optin", 0)
+    return max(_shared_forward(32, 32), _shared_back(32, 32)) <= most and _made(dtype, device) is not None
 
 
 def fits(x: Tensor, weight: Tensor) -> bool:
@@ -91,7 +99,7 @@ class NarrowConvolution(torch.autograd.Function):
 @torch.library.custom_op("ssllab::conv_forward", mutates_args=())
 def run_forward(x: Tensor, weight: Tensor) -> Tensor:
     """Return the convolution, its sums rounded to x's number format."""
-    return _convolve(x, weight, _like_forward(x, weight), False)
+    return _convolve("forward", x, weight, _like_forward(x, weight))
 
 
 @run_forward.register_fake
@@ -102,7 +110,7 @@ def _like_forward(x: Tensor, weight: Tensor) -> Tensor:
 @torch.library.custom_op("ssllab::conv_backward", mutates_args=())
 def run_backward(dy: Tensor, weight: Tensor) -> Tensor:
     """Return the gradient of what was convolved."""
-    return _convolve(dy, weight, _like_backward(dy, weight), True)
+    return _convolve("backward", dy, weight, _like_backward(dy, weight))
 
 
 @run_backward.register_fake
@@ -113,19 +121,14 @@ def _like_backward(dy: Tensor, weight: Tensor) -> Tensor:
 @torch.library.custom_op("ssllab::conv_gradient", mutates_args=())
 def run_gradient(x: Tensor, dy: Tensor, weight: Tensor) -> Tensor:
     """Return the gradient of the weights, float32."""
-    (channels, out), tuned = (x.shape[1], dy.shape[1]), TUNED
-    made = _made(x.dtype, x.device.index)
+    made, (channels, out), height = _made(x.dtype, x.device.index), (x.shape[1], dy.shape[1]), x.shape[2]
     assert made is not None
-    stripes = x.shape[0] * x.shape[2] // tuned["BACK_ROWS"]
-    blocks = _blocks(x.device, stripes)
-    size = 9 * out * channels
-    stage = (tuned["BACK_ROWS"] + 2) * (WIDTH + 2) * channels + tuned["BACK_ROWS"] * WIDTH * out
-    partial = torch.empty(blocks, size, device=x.device)
-    result = _like_gradient(x, dy, weight)
-    shared = max(2 * stage * tuned["BACK_STAGES"], 4 * size)
-    threads = 96 * tuned["BACK_GROUPS"]
-    made[f"gradient_{channels}_{out}"](blocks, threads, x, dy, partial, stripes, x.shape[2], shared_bytes=shared)
-    made[f"sum_{channels}_{out}"](size // 64, 512, partial, result, blocks, weight.shape[1])
+    stripes = len(x) * height // TUNED["BACK_ROWS"]
+    blocks, threads = _blocks(x.device, stripes, TUNED["BACK_BLOCKS"]), 3 * 32 * TUNED["BACK_GROUPS"]
+    partial, result = torch.empty(blocks, 9 * out * channels, device=x.device), _like_gradient(x, dy, weight)
+    shared = _shared_back(channels, out)
+    made[f"gradient_{channels}_{out}"](blocks, threads, x, dy, partial, stripes, height, shared_bytes=shared)
+    made[f"sum_{channels}_{out}"](partial.shape[1] // 64, 512, partial, result, blocks, weight.shape[1])
     return result
 
 
@@ -134,16 +137,13 @@ def _like_gradient(x: Tensor, dy: Tensor, weight: Tensor) -> Tensor:
     return torch.empty_like(weight)
 
 
-def _convolve(x: Tensor, weight: Tensor, y: Tensor, back: bool) -> Tensor:
-    channels, out = x.shape[1], y.shape[1]
-    made = _made(x.dtype, x.device.index)
+def _convolve(name: str, x: Tensor, weight: Tensor, y: Tensor) -> Tensor:
+    made, (given, have), height = _made(x.dtype, x.device.index), weight.shape[:2], x.shape[2]
     assert made is not None
-    stripes = x.shape[0] * x.shape[2] // TUNED["FORWARD_ROWS"]
-    stage = (TUNED["FORWARD_ROWS"] + 2) * (WIDTH + 2) * channels
-    shared = 2 * (stage * TUNED["FORWARD_STAGES"] + (9 * out + 1) * channels)
-    made[f"convolution_{channels}_{out}"](
-        _blocks(x.device, stripes), 256, x, weight, y, stripes, x.shape[2], weight.shape[1], int(back), shared_bytes=shared
-    )  # fmt: skip
+    stripes = len(x) * height // TUNED["FORWARD_ROWS"]
+    blocks, threads = _blocks(x.device, stripes, TUNED["FORWARD_BLOCKS"]), TUNED["FORWARD_THREADS"]
+    shared = _shared_forward(x.shape[1], y.shape[1])
+    made[f"{name}_{max(8, have)}_{given}"](blocks, threads, x, weight, y, stripes, height, have, shared_bytes=shared)
     return y
 
 
@@ -152,6 +152,23 @@ def _images(like: Tensor, channels: int) -> Tensor:
     return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
 
 
-def _blocks(device: torch.device, stripes: int) -> int:
-    """One a multiprocessor."""
-    return min(stripes, torch.cuda.get_device_properties(device).multi_processor_count)
+def _shared_forward(channels: int, out: int) -> int:
+    """Return the bytes of shared memory that a block of a convolution needs: its stripes and the weights."""
+    stripes = TUNED["FORWARD_STAGES"] * (TUNED["FORWARD_ROWS"] + 2) * (WIDTH + 2)
+    return (stripes + 9 * out + 1) * _apart(channels)
+
+
+def _shared_back(channels: int, out: int) -> int:
+    """Return the same of the weights' gradient: stripes of x and dy, at the end all sums."""
+    rows = TUNED["BACK_ROWS"]
+    stripes = (rows + 2) * (WIDTH + 2) * _apart(channels) + rows * WIDTH * _apart(out)
+    return max(TUNED["BACK_STAGES"] * stripes, 4 * 9 * out * channels)
+
+
+def _apart(channels: int) -> int:
+    """Return the bytes from one pixel to the next in shared memory."""
+    return 16 * (channels // 8 | 1)
+
+
+def _blocks(device: torch.device, stripes: int, each: int) -> int:
+    return min(stripes, each * torch.cuda.get_device_properties(device).multi_processor_count)

@@ -22,8 +22,8 @@ from sslcore.models.norm_kernels import FORMATS
 WIDTH = 32  # pixels a row
 # Rows that a block computes at once, how many such stripes it holds, blocks a multiprocessor; the same of the weights' gradient.
 TUNED = {
-    "FORWARD_ROWS": 8, "FORWARD_STAGES": 3, "FORWARD_THREADS": 256, "FORWARD_BLOCKS": 1,
-    "BACK_ROWS": 8, "BACK_STAGES": 2, "BACK_GROUPS": 4, "BACK_BLOCKS": 1,
+    "FORWARD_ROWS": 4, "FORWARD_STAGES": 3, "FORWARD_THREADS": 128, "FORWARD_BLOCKS": 2,
+    "BACK_ROWS": 4, "BACK_STAGES": 3, "BACK_GROUPS": 2, "BACK_BLOCKS": 2,
 }  # fmt: skip
 SIZES = ((8, 16), (16, 32), (32, 32))  # channels in and out; fewer than 8 are filled up with zeros
 NAMES = tuple(

@@ -9,8 +9,9 @@ import contextlib
 import ctypes
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,6 +66,24 @@ class Kernel:
         )
         if told:
             raise KernelError(f"a kernel could not be started: CUDA error {told}")
+
+
+class Operation:
+    """A function that starts kernels, as one of torch's own operations for torch.compile, which neither looks into it nor takes it apart.
+
+    Whoever isn't compiled calls the function itself: torch's way to an operation written in Python takes longer than a kernel.
+    `mutates`: names of the tensors that it writes into. `like`: what it returns, for the same arguments, without the numbers.
+    """
+
+    def __init__(
+        self, name: str, function: Callable[..., Any], like: Callable[..., Any], mutates: tuple[str, ...] = ()
+    ) -> None:
+        self.function = function
+        self.operation = torch.library.custom_op(f"ssllab::{name}", function, mutates_args=mutates)
+        self.operation.register_fake(like)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.operation(*arguments) if torch.compiler.is_compiling() else self.function(*arguments)
 
 
 def _enter(context: ctypes.c_void_p, driver: ctypes.CDLL) -> None:

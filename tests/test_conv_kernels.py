@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -81,3 +83,36 @@ def test_a_net_with_the_kernels_is_as_near_to_float32_as_one_without(
     without = gradients(precision.wrapped(model, "bf16"))
     assert not torch.equal(with_kernels, without)
     assert (with_kernels - expected).norm() < 1.2 * (without - expected).norm() < 0.2 * expected.norm()
+
+
+@pytest.mark.parametrize("made", [torch.bfloat16], ids=["bf16"], indirect=True)
+def test_a_compiled_net_has_the_kernels_too(played: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.compile neither looks into them nor leaves them out."""
+    model = models.build(ModelConfig(depth=10, widen_factor=2), 3, 10, torch.Generator().manual_seed(0))
+    images = torch.randn(2, 3, 8, WIDTH, generator=torch.Generator().manual_seed(1))
+    images = images.to(memory_format=torch.channels_last)
+    started: list[str] = []
+    found = conv_kernels._made(played, 0)
+    assert found is not None
+
+    def noted(name: str) -> Callable[..., None]:
+        def start(*arguments: Tensor | int | float, shared_bytes: int = 0) -> None:
+            started.append(name)
+            found[name](*arguments)
+
+        return start
+
+    noting = {name: noted(name) for name in found}
+    monkeypatch.setattr(conv_kernels, "_made", lambda *_: noting)
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    results = []
+    for compiled in (False, True):
+        own = copy.deepcopy(model).train()
+        net = precision.wrapped(own, "bf16", compiled)
+        F.cross_entropy(net(images), torch.arange(2)).backward()
+        gradients = torch.cat([p.grad.flatten() for p in own.parameters() if p.grad is not None])
+        results.append((gradients, sorted(started)))
+        started.clear()
+    (plain, starts), (compiled_gradients, compiled_starts) = results
+    assert starts == compiled_starts and len(starts) == 3 + 2 + 2 * 3  # forward, backward, gradients and their sums
+    assert (compiled_gradients - plain).norm() < 0.02 * plain.norm()

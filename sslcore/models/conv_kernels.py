@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslcore import kernels
-from sslcore.kernels import Kernel
+from sslcore.kernels import Kernel, Operation
 from sslcore.models.norm_kernels import FORMATS
 
 WIDTH = 32  # pixels a row
@@ -95,31 +95,25 @@ class NarrowConvolution(torch.autograd.Function):
         return dx, run_gradient(x, dy, weight) if ctx.needs_input_grad[1] else None
 
 
-# Operations of torch's own kind, as in norm_kernels.py.
-@torch.library.custom_op("ssllab::conv_forward", mutates_args=())
-def run_forward(x: Tensor, weight: Tensor) -> Tensor:
+def _forward(x: Tensor, weight: Tensor) -> Tensor:
     """Return the convolution, its sums rounded to x's number format."""
     return _convolve("forward", x, weight, _like_forward(x, weight))
 
 
-@run_forward.register_fake
 def _like_forward(x: Tensor, weight: Tensor) -> Tensor:
     return _images(x, weight.shape[0])
 
 
-@torch.library.custom_op("ssllab::conv_backward", mutates_args=())
-def run_backward(dy: Tensor, weight: Tensor) -> Tensor:
+def _backward(dy: Tensor, weight: Tensor) -> Tensor:
     """Return the gradient of what was convolved."""
     return _convolve("backward", dy, weight, _like_backward(dy, weight))
 
 
-@run_backward.register_fake
 def _like_backward(dy: Tensor, weight: Tensor) -> Tensor:
     return _images(dy, weight.shape[1])
 
 
-@torch.library.custom_op("ssllab::conv_gradient", mutates_args=())
-def run_gradient(x: Tensor, dy: Tensor, weight: Tensor) -> Tensor:
+def _gradient(x: Tensor, dy: Tensor, weight: Tensor) -> Tensor:
     """Return the gradient of the weights, float32."""
     made, (channels, out), height = _made(x.dtype, x.device.index), (x.shape[1], dy.shape[1]), x.shape[2]
     assert made is not None
@@ -132,9 +126,13 @@ def run_gradient(x: Tensor, dy: Tensor, weight: Tensor) -> Tensor:
     return result
 
 
-@run_gradient.register_fake
 def _like_gradient(x: Tensor, dy: Tensor, weight: Tensor) -> Tensor:
     return torch.empty_like(weight)
+
+
+run_forward = Operation("conv_forward", _forward, _like_forward)
+run_backward = Operation("conv_backward", _backward, _like_backward)
+run_gradient = Operation("conv_gradient", _gradient, _like_gradient)
 
 
 def _convolve(name: str, x: Tensor, weight: Tensor, y: Tensor) -> Tensor:

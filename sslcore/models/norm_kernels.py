@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sslcore import kernels
-from sslcore.kernels import Kernel
+from sslcore.kernels import Kernel, Operation
 
 THREADS = 512
 # Channels that the kernels can do: 16 bytes a load, and a warp ends at a pixel's end.
@@ -84,9 +84,7 @@ class NormLeaky(torch.autograd.Function):
         return dx, dx if ctx.summed else None, d_weight, d_bias, *[None] * 6
 
 
-# Operations of torch's own kind, so that torch.compile takes each as one that it neither looks into nor takes apart.
-@torch.library.custom_op("ssllab::norm_forward", mutates_args=("running_mean", "running_var"))
-def run_forward(
+def _forward(
     x: Tensor, also: Tensor | None, weight: Tensor, bias: Tensor, running_mean: Tensor, running_var: Tensor,
     track: bool, momentum: float, eps: float, slope: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
@@ -108,14 +106,12 @@ def run_forward(
     return total, y, mean, scale
 
 
-@run_forward.register_fake
 def _like_forward(x: Tensor, also: Tensor | None, weight: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     total = x.new_empty(0) if also is None else torch.empty_like(x)
     return total, torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
 
 
-@torch.library.custom_op("ssllab::norm_backward", mutates_args=())
-def run_backward(
+def _backward(
     x: Tensor,
     dy: Tensor,
     d_total: Tensor | None,
@@ -140,12 +136,14 @@ def run_backward(
     return dx, d_weight, d_bias
 
 
-@run_backward.register_fake
 def _like_backward(
     x: Tensor, dy: Tensor, d_total: Tensor | None, weight: Tensor, bias: Tensor, *_: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
     return torch.empty_like(x), torch.empty_like(weight), torch.empty_like(bias)
 
+
+run_forward = Operation("norm_forward", _forward, _like_forward, ("running_mean", "running_var"))
+run_backward = Operation("norm_backward", _backward, _like_backward)
 
 _counts: dict[tuple[int, int], Tensor] = {}
 

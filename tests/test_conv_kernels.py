@@ -37,7 +37,9 @@ def played(made: tuple[torch.dtype, dict[str, Callable[..., None]]], monkeypatch
 
     def fits(x: Tensor, weight: Tensor) -> bool:
         sizes = (max(8, weight.shape[1]), weight.shape[0])
-        return x.dtype == dtype and sizes in SIZES and x.shape[3] == WIDTH and x.shape[2] % TUNED["FORWARD_ROWS"] == 0
+        return (
+            x.dtype == dtype and sizes in SIZES and x.shape[3] == WIDTH and x.shape[2] % TUNED["CONVOLUTION_ROWS"] == 0
+        )
 
     monkeypatch.setattr(conv_kernels, "_made", lambda *_: found)
     monkeypatch.setattr(conv_kernels, "_blocks", lambda _, stripes, each: min(stripes, BLOCKS))

@@ -9,12 +9,14 @@ from sslcore import kernels
 from sslcore.augment import strong_kernel
 from sslcore.augment.ops import OP_NAMES
 from sslcore.kernels import KernelError
-from sslcore.models import norm_kernels
+from sslcore.models import conv_kernels, norm_kernels
 
 SOURCES = {
     "strong views": strong_kernel.source(OP_NAMES),
     "bf16": norm_kernels.source(torch.bfloat16),
     "fp16": norm_kernels.source(torch.float16),
+    "convolutions in bf16": conv_kernels.source(torch.bfloat16),
+    "convolutions in fp16": conv_kernels.source(torch.float16),
 }
 
 
@@ -28,7 +30,18 @@ def compiler() -> None:
 
 @pytest.mark.parametrize(
     ("name", "architecture"),
-    [("strong views", "sm_75"), ("fp16", "sm_75"), ("bf16", "sm_80"), ("bf16", "sm_90"), ("fp16", "sm_90")],
+    [
+        ("strong views", "sm_75"),
+        ("fp16", "sm_75"),
+        ("bf16", "sm_80"),
+        ("bf16", "sm_90"),
+        ("fp16", "sm_90"),
+        *(
+            (f"convolutions in {name}", architecture)
+            for name in ("bf16", "fp16")
+            for architecture in ("sm_80", "sm_90")
+        ),
+    ],
 )
 def test_a_kernel_compiles(name: str, architecture: str) -> None:
     assert kernels.compiled(SOURCES[name], architecture).startswith(b"\x7fELF")

@@ -206,14 +206,14 @@ __device__ void sum_of(const float* partial, float* dw, int blocks, int have) {
 
 // `forward_IN_OUT`, `backward_IN_OUT`, `gradient_IN_OUT`, `sum_IN_OUT` of a layer with these channels.
 #define CONVOLUTION(NAME, FROM, TO, BACK) \
-    extern "C" __global__ void __launch_bounds__(FORWARD_THREADS, FORWARD_BLOCKS) NAME( \
+    extern "C" __global__ void __launch_bounds__(CONVOLUTION_THREADS, CONVOLUTION_BLOCKS) NAME( \
         const uint4* x, const float* weights, unsigned* y, int stripes, int height, int have) { \
-        convolution<FROM, TO, BACK, FORWARD_ROWS, FORWARD_STAGES, FORWARD_THREADS>(x, weights, y, stripes, height, have); \
+        convolution<FROM, TO, BACK, CONVOLUTION_ROWS, CONVOLUTION_STAGES, CONVOLUTION_THREADS>(x, weights, y, stripes, height, have); \
     }
 #define GRADIENT(IN, OUT) \
-    extern "C" __global__ void __launch_bounds__(96 * BACK_GROUPS, BACK_BLOCKS) gradient_##IN##_##OUT( \
+    extern "C" __global__ void __launch_bounds__(96 * GRADIENT_GROUPS, GRADIENT_BLOCKS) gradient_##IN##_##OUT( \
         const uint4* x, const uint4* dy, float* partial, int stripes, int height) { \
-        gradient<IN, OUT, BACK_ROWS, BACK_STAGES, BACK_GROUPS>(x, dy, partial, stripes, height); \
+        gradient<IN, OUT, GRADIENT_ROWS, GRADIENT_STAGES, GRADIENT_GROUPS>(x, dy, partial, stripes, height); \
     } \
     extern "C" __global__ void __launch_bounds__(512) sum_##IN##_##OUT(const float* partial, float* dw, int blocks, int have) { \
         sum_of<IN, OUT>(partial, dw, blocks, have); \

@@ -20,10 +20,10 @@ from sslcore.kernels import Kernel, Operation
 from sslcore.models.norm_kernels import FORMATS
 
 WIDTH = 32  # pixels a row
-# Rows that a block computes at once, how many such stripes it holds, blocks a multiprocessor; the same of the weights' gradient.
+# Rows that a block computes at once, such stripes that it holds, blocks a multiprocessor: what was fastest on an H200.
 TUNED = {
-    "FORWARD_ROWS": 4, "FORWARD_STAGES": 3, "FORWARD_THREADS": 128, "FORWARD_BLOCKS": 2,
-    "BACK_ROWS": 4, "BACK_STAGES": 3, "BACK_GROUPS": 2, "BACK_BLOCKS": 2,
+    "CONVOLUTION_ROWS": 4, "CONVOLUTION_STAGES": 3, "CONVOLUTION_THREADS": 128, "CONVOLUTION_BLOCKS": 2,
+    "GRADIENT_ROWS": 4, "GRADIENT_STAGES": 3, "GRADIENT_GROUPS": 2, "GRADIENT_BLOCKS": 2,
 }  # fmt: skip
 SIZES = ((8, 16), (16, 32), (32, 32))  # channels in and out; fewer than 8 are filled up with zeros
 NAMES = tuple(
@@ -51,16 +51,17 @@ def _can_be_made(dtype: torch.dtype, device: int) -> bool:
     if torch.cuda.get_device_capability(device) < (8, 0):
         return False
     most = getattr(torch.cuda.get_device_properties(device), "shared_memory_per_block_optin", 0)
-    return max(_shared_forward(32, 32), _shared_back(32, 32)) <= most and _made(dtype, device) is not None
+    return max(_shared_convolution(32, 32), _shared_gradient(32, 32)) <= most and _made(dtype, device) is not None
 
 
 def fits(x: Tensor, weight: Tensor) -> bool:
     """Say whether the kernels can do this layer's convolution of this batch."""
-    channels = max(8, weight.shape[1])
+    out, channels = weight.shape[:2]
     return (
-        x.is_cuda and kernels.in_use and x.dtype in FORMATS and (channels, weight.shape[0]) in SIZES
-        and x.shape[3] == WIDTH and x.shape[2] % TUNED["FORWARD_ROWS"] == 0
+        x.is_cuda and kernels.in_use and x.dtype in FORMATS and (max(8, channels), out) in SIZES
+        and x.shape[3] == WIDTH and not x.shape[2] % TUNED["CONVOLUTION_ROWS"] and not x.shape[2] % TUNED["GRADIENT_ROWS"]
         and all(each.is_contiguous(memory_format=torch.channels_last) for each in (x, weight))
+        and (channels > 8 or not x.requires_grad)  # images have no gradient
         and _can_be_made(x.dtype, x.device.index)
     )  # fmt: skip
 
@@ -117,10 +118,10 @@ def _gradient(x: Tensor, dy: Tensor, weight: Tensor) -> Tensor:
     """Return the gradient of the weights, float32."""
     made, (channels, out), height = _made(x.dtype, x.device.index), (x.shape[1], dy.shape[1]), x.shape[2]
     assert made is not None
-    stripes = len(x) * height // TUNED["BACK_ROWS"]
-    blocks, threads = _blocks(x.device, stripes, TUNED["BACK_BLOCKS"]), 3 * 32 * TUNED["BACK_GROUPS"]
+    stripes = len(x) * height // TUNED["GRADIENT_ROWS"]
+    blocks, threads = _blocks(x.device, stripes, TUNED["GRADIENT_BLOCKS"]), 3 * 32 * TUNED["GRADIENT_GROUPS"]
     partial, result = torch.empty(blocks, 9 * out * channels, device=x.device), _like_gradient(x, dy, weight)
-    shared = _shared_back(channels, out)
+    shared = _shared_gradient(channels, out)
     made[f"gradient_{channels}_{out}"](blocks, threads, x, dy, partial, stripes, height, shared_bytes=shared)
     made[f"sum_{channels}_{out}"](partial.shape[1] // 64, 512, partial, result, blocks, weight.shape[1])
     return result
@@ -138,9 +139,9 @@ run_gradient = Operation("conv_gradient", _gradient, _like_gradient)
 def _convolve(name: str, x: Tensor, weight: Tensor, y: Tensor) -> Tensor:
     made, (given, have), height = _made(x.dtype, x.device.index), weight.shape[:2], x.shape[2]
     assert made is not None
-    stripes = len(x) * height // TUNED["FORWARD_ROWS"]
-    blocks, threads = _blocks(x.device, stripes, TUNED["FORWARD_BLOCKS"]), TUNED["FORWARD_THREADS"]
-    shared = _shared_forward(x.shape[1], y.shape[1])
+    stripes = len(x) * height // TUNED["CONVOLUTION_ROWS"]
+    blocks, threads = _blocks(x.device, stripes, TUNED["CONVOLUTION_BLOCKS"]), TUNED["CONVOLUTION_THREADS"]
+    shared = _shared_convolution(x.shape[1], y.shape[1])
     made[f"{name}_{max(8, have)}_{given}"](blocks, threads, x, weight, y, stripes, height, have, shared_bytes=shared)
     return y
 
@@ -150,17 +151,17 @@ def _images(like: Tensor, channels: int) -> Tensor:
     return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
 
 
-def _shared_forward(channels: int, out: int) -> int:
+def _shared_convolution(channels: int, out: int) -> int:
     """Return the bytes of shared memory that a block of a convolution needs: its stripes and the weights."""
-    stripes = TUNED["FORWARD_STAGES"] * (TUNED["FORWARD_ROWS"] + 2) * (WIDTH + 2)
+    stripes = TUNED["CONVOLUTION_STAGES"] * (TUNED["CONVOLUTION_ROWS"] + 2) * (WIDTH + 2)
     return (stripes + 9 * out + 1) * _apart(channels)
 
 
-def _shared_back(channels: int, out: int) -> int:
+def _shared_gradient(channels: int, out: int) -> int:
     """Return the same of the weights' gradient: stripes of x and dy, at the end all sums."""
-    rows = TUNED["BACK_ROWS"]
+    rows = TUNED["GRADIENT_ROWS"]
     stripes = (rows + 2) * (WIDTH + 2) * _apart(channels) + rows * WIDTH * _apart(out)
-    return max(TUNED["BACK_STAGES"] * stripes, 4 * 9 * out * channels)
+    return max(TUNED["GRADIENT_STAGES"] * stripes, 4 * 9 * out * channels)
 
 
 def _apart(channels: int) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
-from dashboard import queries, replay, text, text_time, widgets
+from dashboard import queries, text, text_time, widgets
 from sslcore import config as cfg
 from sslcore import fork
 from sslcore.config import ConfigError, RunConfig
@@ -18,6 +19,12 @@ def knobs(config: RunConfig) -> list[str]:
     """Return the settings that the dialog offers: those that may change in a running run, and a few more."""
     live = [name for name, spec, _ in cfg.walk(config) if spec.metadata["live"]]
     return [*live, *text_time.FORK_KNOBS]
+
+
+def nearest(step: int, checkpoints: Sequence[int], steps: int) -> int:
+    """Return the checkpoint to offer for a step: the nearest from which there is something left to train, where there is one."""
+    left = [at for at in checkpoints if at < steps] or checkpoints
+    return min(left, key=lambda at: (abs(at - step), at))
 
 
 def line(run: Run) -> str:
@@ -39,10 +46,10 @@ def ask_fork(run: Run, step: int) -> None:
     if not there:
         st.info(text_time.NO_FORK, icon=":material/info:")
         return
-    nearest = replay.nearest(step, tuple(there))
+    begin = nearest(step, there, run.steps)
     at = st.selectbox(
-        text_time.FORK_FROM, there, index=there.index(nearest or there[-1]), format_func=text.number, help=text_time.FORK_FROM_HELP
-    )  # fmt: skip
+        text_time.FORK_FROM, there, index=there.index(begin), format_func=text.number, help=text_time.FORK_FROM_HELP
+    )
     config = cfg.from_dict(run.config)
     values = {name: value for name, _, value in cfg.walk(config)}
     columns = st.columns(2)

@@ -251,6 +251,14 @@ def test_the_fork_dialog_opens_at_the_nearest_checkpoint(store: Store) -> None:
     assert {knob.key for knob in at.number_input} >= {"fork.method.threshold", "fork.optim.lr", "fork.train.steps"}
 
 
+def test_a_fork_from_the_end_is_offered_only_where_there_is_nothing_before() -> None:
+    """The slider begins at the end, where nothing is left to train: the dialog would open with an error."""
+    assert fork_form.nearest(70, (0, 35, 70), 70) == 35
+    assert fork_form.nearest(70, (0, 35, 70), 100) == 70
+    assert fork_form.nearest(1, (0, 35, 70), 70) == 0
+    assert fork_form.nearest(70, (70,), 70) == 70
+
+
 def test_a_fork_says_where_it_comes_from(store: Store) -> None:
     run_id = travelled(store)
     assert fork_form.line(store.run(run_id)) == ""

@@ -74,6 +74,8 @@ def test_train_and_test_parts(tmp_path: Path) -> None:
     )
     assert any("5 images have no label" in note for note in got.notes)
     check_colours(got)
+    make(tmp_path / "one", "train/dog/*3", "train/cat/*4", "train/unlabeled/*1", "test/cat/*2", "test/dog/*1")
+    assert any("1 image has no label" in note for note in load(tmp_path / "one").notes)
 
 
 @pytest.mark.parametrize("train", ["train/", ""])

@@ -108,6 +108,8 @@ def test_what_is_no_image_is_left_out_and_said(cache: Path) -> None:
     done = unpack_images(zipped(GOOD | more), "x.zip")
     assert tree(done.folder) == sorted([*GOOD, "cat", "dog"])
     assert done.notes == ("3 files without an image's file name were left out: cat/a.eps, cat/run.sh, readme.html.",)
+    done = unpack_images(zipped(GOOD | {"a.txt": b"x"}), "x.zip")
+    assert done.notes == ("1 file without an image's file name was left out: a.txt.",)
 
 
 def test_a_broken_picture_is_for_the_loader_to_say(cache: Path) -> None:

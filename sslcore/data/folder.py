@@ -56,7 +56,9 @@ def load(source: str, found: Scan, image_size: int, test_share: float, progress:
         names = listed([found.files[position].path for position in skipped])
         notes.append(f"{len(skipped):,} file{'s' * (len(skipped) > 1)} could not be read as an image: {names}.")
     unlabeled = int((labels < 0).sum())
-    if unlabeled:
+    if unlabeled == 1:
+        notes.append("1 image has no label: it is trained on, but no purity counts it.")
+    elif unlabeled:
         notes.append(f"{unlabeled:,} images have no label: they are trained on, but no purity counts them.")
     notes.append(
         f"Every image was cropped to its central square and resized to {image_size} x {image_size} RGB, transparent parts "

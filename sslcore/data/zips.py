@@ -69,7 +69,8 @@ def unpack_images(source: BinaryIO, name: str, limits: Limits = LIMITS) -> Unpac
         raise TransferError("the file needs more memory than there is") from error
     except Exception as error:  # zipfile and zlib raise many kinds for a damaged file
         raise TransferError(f"the file is not a complete zip archive: {error}".splitlines()[0]) from error
-    note = f"{len(left_out):,} files without an image's file name were left out: {some_names(left_out)}."
+    files = "1 file" if len(left_out) == 1 else f"{len(left_out):,} files"
+    note = f"{files} without an image's file name {'was' if len(left_out) == 1 else 'were'} left out: {some_names(left_out)}."
     return Unpacked(folder, len(wanted), (note,) if left_out else ())
 
 

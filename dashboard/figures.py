@@ -158,7 +158,9 @@ def mark_lines(marks: Marks, end: float, of_shares: bool) -> tuple[list[Figure],
         told = Counter(what for _, what in group)
         words = shorten(", ".join(what if n == 1 else f"{what} x{n}" for what, n in told.items()), 34)
         at, wide = group[0][0] / end, LETTER * len(words)
-        left = at + wide > 1  # at the right edge the label stands before its line
+        left = (
+            at + wide > 0.95
+        )  # at the right edge, where the time machine's own line can be, the label stands before its line
         begins = at - wide if left else at
         row = next((row for row in range(ROWS) if taken[row] <= begins), None)
         if row is None:  # no room: the line alone

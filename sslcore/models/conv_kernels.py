@@ -137,12 +137,12 @@ run_gradient = Operation("conv_gradient", _gradient, _like_gradient)
 
 
 def _convolve(name: str, x: Tensor, weight: Tensor, y: Tensor) -> Tensor:
-    made, (given, have), height = _made(x.dtype, x.device.index), weight.shape[:2], x.shape[2]
+    made, (out, have), height = _made(x.dtype, x.device.index), weight.shape[:2], x.shape[2]
     assert made is not None
     stripes = len(x) * height // TUNED["CONVOLUTION_ROWS"]
     blocks, threads = _blocks(x.device, stripes, TUNED["CONVOLUTION_BLOCKS"]), TUNED["CONVOLUTION_THREADS"]
     shared = _shared_convolution(x.shape[1], y.shape[1])
-    made[f"{name}_{max(8, have)}_{given}"](blocks, threads, x, weight, y, stripes, height, have, shared_bytes=shared)
+    made[f"{name}_{max(8, have)}_{out}"](blocks, threads, x, weight, y, stripes, height, have, shared_bytes=shared)
     return y
 
 

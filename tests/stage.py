@@ -7,7 +7,9 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -130,6 +132,21 @@ static void play(void (*kernel)(A...), int blocks, int threads, void** arguments
 PLAYED = """
 extern "C" void play_%(name)s(int blocks, int threads, void** arguments) { play(%(name)s, blocks, threads, arguments); }
 """
+
+
+Made = tuple[torch.dtype, dict[str, Callable[..., None]]]
+
+
+def fixture(source: Callable[[torch.dtype], str], names: tuple[str, ...]) -> Any:
+    """Return a fixture for a test file: each number format with a source's kernels for it, played."""
+
+    @pytest.fixture(scope="module", params=[torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
+    def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
+        if COMPILER is None:
+            pytest.skip("needs a C++ compiler")
+        return request.param, played(tmp_path_factory.mktemp("kernel"), request.param, source(request.param), names)
+
+    return made
 
 
 def played(folder: Path, dtype: torch.dtype, source: str, names: tuple[str, ...]) -> dict[str, Callable[..., None]]:

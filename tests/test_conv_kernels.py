@@ -21,17 +21,11 @@ from tests.reference_conv import assert_equals_float64
 BLOCKS = 2
 
 
-@pytest.fixture(scope="module", params=[torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
-def made(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[torch.dtype, dict[str, Callable[..., None]]]:
-    if stage.COMPILER is None:
-        pytest.skip("needs a C++ compiler")
-    return request.param, stage.played(tmp_path_factory.mktemp("kernel"), request.param, source(request.param), NAMES)
+made = stage.fixture(source, NAMES)
 
 
 @pytest.fixture
-def played(made: tuple[torch.dtype, dict[str, Callable[..., None]]], monkeypatch: pytest.MonkeyPatch) -> torch.dtype:
+def played(made: stage.Made, monkeypatch: pytest.MonkeyPatch) -> torch.dtype:
     """Have the layer take the kernels, on the CPU; the number format that they are for."""
     dtype, found = made
 

@@ -1,7 +1,7 @@
 """3 x 3 convolutions of few channels in half precision on an NVIDIA GPU: forward, and both gradients.
 
-A third of a FixMatch step of WRN-28-2 goes into its first stage, 32 channels of 32 x 32 pixels, for which cuDNN's
-kernels are made too wide. Here each pixel is read once, and the products are as narrow as the channels.
+With cuDNN a third of a FixMatch step of WRN-28-2 went into its stem and first stage, 3 to 32 channels of 32 x 32 pixels, for
+which its kernels are too wide. Here each pixel is read once, and the products are as narrow as the channels.
 Sums are float32, in a fixed order, so the same input gives the same numbers. The twin is `F.conv2d`.
 """
 

@@ -196,7 +196,7 @@ PRESETS: dict[str, Preset] = {
     "photos-lesson": Preset(
         "Photos lesson",
         "Small photographs without a GPU, CIFAR-10 or your own folder: the lesson net, 4,000 small steps, half a minute for Supervised to "
-        "three for FlexMatch on one CPU core. On CIFAR-10 as JPEG with 500 labels, seed 0: 47, 54, 52, 52 % in the order of the methods. FlexMatch goes "
+        "three for FlexMatch on one CPU core. On CIFAR-10 as JPEG with 500 labels, seeds 0 and 1: 47, 53, 51, 51 % in the order of the methods. FlexMatch goes "
         "without its warm-up: with a pool of tens of thousands, so short a run would stay in it, at thresholds near 0, to its end.",
         RunConfig(
             data=DataConfig(source="cifar10", labels=500),

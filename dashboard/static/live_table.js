@@ -79,6 +79,7 @@ class Table {
     this.top = this.left = 0  // noted here: a node that was taken out of the page has forgotten it
     this.scroll.addEventListener("scroll", () => { this.top = this.scroll.scrollTop, this.left = this.scroll.scrollLeft }, { passive: true })
     this.body.addEventListener("click", (event) => this.clicked(event))
+    this.body.addEventListener("mousedown", (event) => event.shiftKey && event.preventDefault())  // it would select text instead
     this.body.addEventListener("keydown", (event) => this.typed(event))
   }
 
@@ -230,7 +231,7 @@ class Table {
 
   update(data, send) {
     const before = this.data ? null : latest.get(data.session)
-    if (before) Object.assign(this, { session: data.session, selected: before.selected, count: before.count })
+    if (before) Object.assign(this, { session: data.session, selected: before.selected, count: before.count, last: before.last })
     latest.set(data.session, this)
     this.data = data
     this.send = send

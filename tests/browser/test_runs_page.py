@@ -180,6 +180,30 @@ def test_many_quick_ticks_and_a_range_all_count(runs_page: Callable[..., Any], s
     until(lambda: not selected(page) and asked(page, "select") == "")
 
 
+def test_a_range_begins_at_the_last_tick_also_in_a_table_that_was_built_anew(
+    runs_page: Callable[..., Any], store: Store
+) -> None:
+    """Shift and a click on a row's words takes the range, too, instead of marking text."""
+    for _ in range(8):
+        fill(store, ev.FINISHED, "supervised", points=1, frames=False)
+    page = runs_page()
+    ids = order(page)
+    box(page, ids[1]).click()
+    until(lambda: asked(page, "select") == ids[1])
+    page.get_by_role("link", name="Guide").click()
+    page.locator(".st-key-tour_card").wait_for()
+    page.get_by_role("link", name="Runs").click()
+    page.locator(".ssl-runs tbody tr").first.wait_for()
+    until(lambda: selected(page) == [ids[1]])
+    box(page, ids[3]).click(modifiers=["Shift"])
+    until(lambda: selected(page) == ids[1:4])
+    row(page, ids[4]).locator(".c-method").click()
+    row(page, ids[6]).locator(".c-method").click(modifiers=["Shift"])
+    until(lambda: selected(page) == ids[1:7], 10)
+    assert page.evaluate("String(getSelection())") == ""
+    until(lambda: asked(page, "select") == ",".join(ids[1:7]))
+
+
 def test_of_many_runs_more_are_shown_when_asked_for_and_all_can_be_ticked(
     runs_page: Callable[..., Any], store: Store
 ) -> None:

@@ -20,7 +20,7 @@ TABLE = "run_table"  # key of the component
 IN_URL = 40  # runs at most that an address names; a longer selection lasts as long as the tab
 NO_FILTER: dict[str, Any] = {"search": "", "states": [], "methods": [], "sets": []}  # keys of the filter's fields
 ROWS = 200  # runs that are drawn at first, and more with each press
-LATE = 3.0  # seconds in which a request may still carry the address of before our last change
+LATE = 8.0  # seconds in which a request may still carry the address of before our last change: on a busy machine it waits that long
 
 
 def _read(name: str, usual: str) -> tuple[str, bool]:
